@@ -1,0 +1,106 @@
+"""Error types of samscope: every message says what, where, got, expected and remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SamscopeError(Exception):
+    """An error a person can act on.
+
+    Args:
+        what: one sentence, what went wrong.
+        where: file, field, row or object it went wrong at.
+        got: what was found there.
+        expected: what would have been right.
+        remedy: what to do next.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        got: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.got = got
+        self.expected = expected
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        for label, value in (
+            ("where", self.where),
+            ("got", self.got),
+            ("expected", self.expected),
+            ("remedy", self.remedy),
+        ):
+            if value is not None:
+                parts.append(f"  {label}: {value}")
+        return "\n".join(parts)
+
+    def fields(self) -> dict[str, object]:
+        """Everything but `what`, as text, to rebuild the error in another process."""
+        return {
+            "where": self.where,
+            "got": None if self.got is None else str(self.got),
+            "expected": None if self.expected is None else str(self.expected),
+            "remedy": self.remedy,
+        }
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.fields()))
+
+
+class UserError(SamscopeError, ValueError):
+    """The user's mistake (a wrong study, recipe, path or option): exit code 2, no traceback."""
+
+
+class CaseRefusedError(SamscopeError):
+    """One raw case cannot enter the collection; the others go on.
+
+    `code` is the reason code of its row in `exclusions` (see `engine.collection.reasons`).
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str = "refused",
+        where: str | None = None,
+        got: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, got=got, expected=expected, remedy=remedy)
+        self.code = code
+
+    def fields(self) -> dict[str, object]:
+        return {**super().fields(), "code": self.code}
+
+
+class CheckpointError(UserError):
+    """A weights file is missing, damaged or belongs to another architecture."""
+
+
+class CorruptDataError(SamscopeError):
+    """Stored bytes differ from their recorded checksum, or cannot be decoded."""
+
+
+def _rebuild(cls: type[SamscopeError], what: str, fields: dict[str, object]) -> SamscopeError:
+    return cls(what, **fields)  # type: ignore[arg-type]
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A remedy sentence naming the valid word closest to `word`, or listing all of them."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "use one of: " + ", ".join(known)

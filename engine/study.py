@@ -1,0 +1,385 @@
+"""What defines the numbers (`Study`) and what must not (`Runtime`).
+
+A study is a validated, frozen description; it travels into identities and the results database.
+A runtime holds workers, paths and devices; nothing in it may change a number.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from engine.errors import UserError
+
+M = TypeVar("M", bound="Frozen")
+
+StrategyKind = Literal["everything", "points", "box", "box_points"]
+
+
+class Frozen(BaseModel):
+    """Base of every configuration: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class EverythingParams(Frozen):
+    """Settings of the Everything strategy; defaults are SAM's own (protocol section 2, S1)."""
+
+    points_per_side: int = Field(32, ge=1, le=512)
+    pred_iou_thresh: float = 0.88
+    stability_score_thresh: float = 0.95
+    stability_score_offset: float = 1.0
+    box_nms_thresh: float = Field(0.7, ge=0, le=1)
+
+
+class PointsParams(Frozen):
+    """Number of positive and negative points."""
+
+    positive: int = Field(1, ge=1, le=512)
+    negative: int = Field(0, ge=0, le=512)
+
+
+class BoxParams(Frozen):
+    """The tight box has no settings."""
+
+
+class BoxPointsParams(PointsParams):
+    """A tight box and points."""
+
+
+_PARAMS: dict[str, type[Frozen]] = {
+    "everything": EverythingParams,
+    "points": PointsParams,
+    "box": BoxParams,
+    "box_points": BoxPointsParams,
+}
+
+PAPER_STRATEGIES: dict[str, dict[str, Any]] = {
+    "everything": {"kind": "everything", "params": {}},
+    "point_1": {"kind": "points", "params": {"positive": 1}},
+    "point_5": {"kind": "points", "params": {"positive": 5}},
+    "point_5_neg_5": {"kind": "points", "params": {"positive": 5, "negative": 5}},
+    "box": {"kind": "box", "params": {}},
+    "box_point_1": {"kind": "box_points", "params": {"positive": 1}},
+}
+
+
+class Strategy(Frozen):
+    """One prompt strategy: `name` is its key in every table, `params` depend on `kind`.
+
+    The paper's six may be given by name alone (`- box`).
+    """
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    kind: StrategyKind
+    params: EverythingParams | BoxPointsParams | PointsParams | BoxParams
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in PAPER_STRATEGIES:
+                close = difflib.get_close_matches(value, PAPER_STRATEGIES, n=1, cutoff=0.5)
+                hint = f"; did you mean '{close[0]}'?" if close else ""
+                raise ValueError(
+                    f"'{value}' is none of the paper's strategies "
+                    f"({', '.join(PAPER_STRATEGIES)}){hint}; a new one needs name, kind and params"
+                )
+            value = {"name": value, **PAPER_STRATEGIES[value]}
+        if isinstance(value, Mapping) and value.get("kind") in _PARAMS:
+            params = value.get("params", {})
+            if isinstance(params, Mapping):
+                params = _PARAMS[value["kind"]].model_validate(dict(params))
+            value = {**value, "params": params}
+        return value
+
+    @model_validator(mode="after")
+    def _params_fit_kind(self) -> Strategy:
+        expected = _PARAMS[self.kind]
+        if type(self.params) is not expected:
+            raise ValueError(f"params of kind '{self.kind}' must be {expected.__name__}")
+        return self
+
+    @property
+    def prompted(self) -> bool:
+        """True unless the strategy segments everything without a prompt."""
+        return self.kind != "everything"
+
+
+class JitterLevel(Frozen):
+    """A range of displacements, pixels on the original grid; (0, 0) is none."""
+
+    lo: int = Field(ge=0, le=10_000)
+    hi: int = Field(ge=0, le=10_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            if len(value) != 2:
+                raise ValueError(f"a jitter level is a pair [lo, hi], got {list(value)}")
+            return {"lo": value[0], "hi": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> JitterLevel:
+        if self.lo > self.hi:
+            raise ValueError(f"jitter level [{self.lo}, {self.hi}]: lo must not exceed hi")
+        return self
+
+    @property
+    def none(self) -> bool:
+        return self.lo == 0 and self.hi == 0
+
+
+class Jitter(Frozen):
+    """Randomness of prompts (protocol section 2): levels, trials per non-zero level, options."""
+
+    levels: tuple[JitterLevel, ...] = (
+        JitterLevel(lo=0, hi=0),
+        JitterLevel(lo=0, hi=10),
+        JitterLevel(lo=10, hi=20),
+        JitterLevel(lo=20, hi=30),
+    )
+    trials: int = Field(3, ge=1, le=1000)
+    moves: Literal["first", "all"] = "first"
+    box: Literal["edges", "translate"] = "edges"
+
+    @field_validator("levels")
+    @classmethod
+    def _distinct(cls, levels: tuple[JitterLevel, ...]) -> tuple[JitterLevel, ...]:
+        if not levels or len(set(levels)) != len(levels):
+            raise ValueError("jitter levels must be at least one, each once")
+        if not levels[0].none:
+            raise ValueError(
+                "the first jitter level must be [0, 0]: the others are compared with it"
+            )
+        return levels
+
+    def trials_of(self, strategy: Strategy) -> Iterator[tuple[JitterLevel, int]]:
+        """(level, trial) pairs of one object, in order; Everything is never jittered."""
+        for level in self.levels:
+            if level.none:
+                yield level, 0
+            elif strategy.prompted:
+                for trial in range(self.trials):
+                    yield level, trial
+
+
+class Intensity(Frozen):
+    """How stored values become the uint8 image a model sees (protocol section 1.6).
+
+    At most one of `window` and `percentiles`; without either: min and max of the scope.
+    """
+
+    scope: Literal["slice", "volume"] = "slice"
+    window: tuple[float, float] | None = Field(None, description="[center, width]")
+    percentiles: tuple[float, float] | None = Field(None, description="[lo, hi] in percent")
+
+    @model_validator(mode="after")
+    def _sane(self) -> Intensity:
+        if self.window is not None and self.percentiles is not None:
+            raise ValueError("intensity takes window or percentiles, not both")
+        if self.window is not None and self.window[1] <= 0:
+            raise ValueError(f"intensity window width must be positive, got {self.window[1]}")
+        if self.percentiles is not None:
+            lo, hi = self.percentiles
+            if not 0 <= lo < hi <= 100:
+                raise ValueError(f"intensity percentiles need 0 <= lo < hi <= 100, got {lo}, {hi}")
+        return self
+
+
+class ModelChoice(Frozen):
+    """A model of the registry (or a YAML file describing one), its weights and what to run on it.
+
+    Attributes:
+        name: key in every table.
+        model: registry name or path to a model YAML; defaults to `name`.
+        checkpoint: weights file; None: untrained weights drawn from `init_seed`.
+        strategies: names of the study's strategies to run; None: all of them.
+    """
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    model: str = ""
+    checkpoint: str | None = None
+    init_seed: int = Field(0, ge=0)
+    strategies: tuple[str, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        if isinstance(value, Mapping) and not value.get("model"):
+            value = {**value, "model": value.get("name", "")}
+        return value
+
+
+class Sample(Frozen):
+    """A stated sample of the collection; part of the study's identity through its slices.
+
+    Attributes:
+        slices_per_case: at most this many slices of each case, spread evenly over the slices that
+            have eligible objects (indices (2i+1)*n // (2m), as prompts are sampled).
+        objects_per_slice: at most this many objects of each slice, spread evenly over its objects
+            sorted by object_id.
+        cases_per_dataset: at most this many cases of each dataset, spread evenly, sorted by id.
+    """
+
+    slices_per_case: int | None = Field(None, ge=1)
+    objects_per_slice: int | None = Field(None, ge=1)
+    cases_per_dataset: int | None = Field(None, ge=1)
+    rule: Literal["even over slices with objects"] = "even over slices with objects"
+
+
+class Study(Frozen):
+    """What defines the numbers: models x strategies x jitter levels x trials over a collection."""
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    seed: int = 0
+    models: tuple[ModelChoice, ...] = Field(min_length=1)
+    strategies: tuple[Strategy, ...] = Field(min_length=1)
+    jitter: Jitter = Jitter()
+    intensity: Intensity = Intensity()
+    min_object_px: Annotated[int, Field(ge=0)] = 50
+    datasets: tuple[str, ...] | None = None
+    sample: Sample = Sample()
+    nsd_tolerance_px: float = Field(2.0, gt=0)
+    nsd_tolerance_mm: float = Field(2.0, gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        for kind, names in (
+            ("model", [m.name for m in self.models]),
+            ("strategy", [s.name for s in self.strategies]),
+        ):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"{kind} '{twice[0]}' is declared twice")
+        known = {s.name for s in self.strategies}
+        for model in self.models:
+            for name in model.strategies or ():
+                if name not in known:
+                    close = difflib.get_close_matches(name, known, n=1)
+                    hint = f"; did you mean '{close[0]}'?" if close else ""
+                    raise ValueError(
+                        f"model '{model.name}' names strategy '{name}', "
+                        f"which the study does not declare{hint}"
+                    )
+        return self
+
+    def strategies_of(self, model: ModelChoice) -> tuple[Strategy, ...]:
+        """The strategies to run on `model`, in the study's order."""
+        if model.strategies is None:
+            return self.strategies
+        return tuple(s for s in self.strategies if s.name in model.strategies)
+
+    def model(self, name: str) -> ModelChoice:
+        return next(m for m in self.models if m.name == name)
+
+    def strategy(self, name: str) -> Strategy:
+        return next(s for s in self.strategies if s.name == name)
+
+
+class Runtime(Frozen):
+    """Knobs that must not change a number: workers, devices, patience."""
+
+    actors: int | None = Field(None, ge=1, description="None: one per GPU, else one per CPU")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    address: str | None = None
+    attempts: int = Field(2, ge=1, le=10)
+    retry_failed: bool = False
+    progress: bool = True
+
+
+def load_yaml(path: Path, schema: type[M], kind: str) -> M:
+    """Read and validate a YAML file.
+
+    Raises:
+        UserError: naming the file, the field, what was found and the nearest valid word.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the {kind}", where=str(path), got=error) from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"the {kind} is not valid YAML", where=str(path), got=error) from error
+    if not isinstance(raw, dict):
+        raise UserError(
+            f"the {kind} must be a mapping of fields",
+            where=str(path),
+            got=type(raw).__name__,
+            expected=", ".join(schema.model_fields),
+        )
+    return validate(raw, schema, kind, where=str(path))
+
+
+def validate(raw: Mapping[str, Any], schema: type[M], kind: str, *, where: str) -> M:
+    """Validate a mapping against `schema`; errors read as in `load_yaml`."""
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, schema, kind, where) from error
+
+
+def _explain(error: ValidationError, schema: type[Frozen], kind: str, where: str) -> UserError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    more = len(error.errors()) - 1
+    message = first["msg"].removeprefix("Value error, ")
+    remedy = f"{more} more problem(s) in this file" if more else None
+    expected: str | None = None
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(schema, first["loc"][:-1])
+        word = str(first["loc"][-1])
+        message = f"unknown field '{word}'"
+        close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+        expected = f"'{close[0]}'" if close else ", ".join(sorted(known))
+    elif "literal" in first["type"] or first["type"] == "enum":
+        message = f"field '{field}' has an unknown value"
+        expected = str(first.get("ctx", {}).get("expected", ""))
+        close = difflib.get_close_matches(
+            str(first["input"]),
+            [w.strip(" '") for w in expected.replace(" or ", ",").split(",")],
+            n=1,
+        )
+        remedy = f"did you mean '{close[0]}'?" if close else remedy
+    return UserError(
+        f"invalid {kind}: {message}",
+        where=f"{where}, field {field}",
+        got=_short(first.get("input")),
+        expected=expected,
+        remedy=remedy,
+    )
+
+
+def _short(value: object, limit: int = 200) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
+    """Field names of the (nested) model at an error location; all known ones when unclear."""
+    current: set[type[BaseModel]] = {schema}
+    for part in location:
+        following: set[type[BaseModel]] = set()
+        for model in current:
+            info = model.model_fields.get(str(part))
+            if info is not None:
+                following |= set(_models_in(info.annotation))
+        current = following or current
+    return {name for model in current for name in model.model_fields}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models_in(inner)
