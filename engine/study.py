@@ -330,7 +330,8 @@ def validate(raw: Mapping[str, Any], schema: type[M], kind: str, *, where: str) 
 
 
 def _explain(error: ValidationError, schema: type[Frozen], kind: str, where: str) -> UserError:
-    first = error.errors()[0]
+    # A misspelt field is also a missing one: say the misspelling first.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
     more = len(error.errors()) - 1
     message = first["msg"].removeprefix("Value error, ")
@@ -340,7 +341,8 @@ def _explain(error: ValidationError, schema: type[Frozen], kind: str, where: str
         known = _fields_at(schema, first["loc"][:-1])
         word = str(first["loc"][-1])
         message = f"unknown field '{word}'"
-        close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+        nested = {n for m in _models_at(schema, first["loc"][:-1]) for n in _nested_fields(m)}
+        close = difflib.get_close_matches(word, known | nested, n=1, cutoff=0.5)
         expected = f"'{close[0]}'" if close else ", ".join(sorted(known))
     elif "literal" in first["type"] or first["type"] == "enum":
         message = f"field '{field}' has an unknown value"
@@ -366,7 +368,18 @@ def _short(value: object, limit: int = 200) -> str:
 
 
 def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Field names of the (nested) model at an error location; all known ones when unclear."""
+    """Field names of the (nested) model at an error location."""
+    return {name for model in _models_at(schema, location) for name in model.model_fields}
+
+
+def _nested_fields(model: type[BaseModel]) -> set[str]:
+    """Field names one level below: errors of a strategy's params are reported at the strategy."""
+    below = (m for info in model.model_fields.values() for m in _models_in(info.annotation))
+    return {name for inner in below for name in inner.model_fields}
+
+
+def _models_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[type[BaseModel]]:
+    """The (nested) models at an error location; the nearest known ones when unclear."""
     current: set[type[BaseModel]] = {schema}
     for part in location:
         following: set[type[BaseModel]] = set()
@@ -375,7 +388,7 @@ def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[
             if info is not None:
                 following |= set(_models_in(info.annotation))
         current = following or current
-    return {name for model in current for name in model.model_fields}
+    return current
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

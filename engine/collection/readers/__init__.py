@@ -1,0 +1,53 @@
+"""Readers: one file per format family, found by the ending of the file name.
+
+A new format is one file with an object that follows `Reader`, and one line in `READERS` per
+ending. Readers know files, not data sets: what label values mean is said by recipes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.collection.readers.base import RawImage, Reader
+from engine.errors import UserError, nearest
+from engine.registry import Registry
+
+_HERE = "engine.collection.readers"
+
+READERS: Registry[Reader] = Registry(
+    "reader",
+    {
+        ".nii": f"{_HERE}.nifti:NIFTI",
+        ".nii.gz": f"{_HERE}.nifti:NIFTI",
+        ".png": f"{_HERE}.raster:RASTER",
+        ".jpg": f"{_HERE}.raster:RASTER",
+        ".jpeg": f"{_HERE}.raster:RASTER",
+        ".bmp": f"{_HERE}.raster:RASTER",
+        ".tif": f"{_HERE}.tiff:TIFF",
+        ".tiff": f"{_HERE}.tiff:TIFF",
+    },
+)
+
+
+def extension_of(path: Path) -> str | None:
+    """The longest registered ending of the file name, in lower case; None where none fits."""
+    name = path.name.lower()
+    endings = [ending for ending in READERS if name.endswith(ending)]
+    return max(endings, key=len) if endings else None
+
+
+def reader_for(path: Path) -> Reader:
+    """The reader of a file, by its name only. Raises UserError naming the known endings."""
+    ending = extension_of(path)
+    if ending is None:
+        raise UserError(
+            "no reader for this kind of file",
+            where=str(path),
+            got="".join(path.suffixes) or "no ending",
+            expected=", ".join(sorted(READERS)),
+            remedy=nearest("".join(path.suffixes).lower() or path.name, READERS),
+        )
+    return READERS.get(ending)
+
+
+__all__ = ["READERS", "RawImage", "Reader", "extension_of", "reader_for"]

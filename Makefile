@@ -1,0 +1,63 @@
+# samscope: two commands do everything on a fresh machine: `make demo` and `make test`.
+# Each makes its own .venv from pyproject.toml and constraints.txt; nothing else is needed.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SHARED_DATA ?= ../shared/data
+RUNS   ?= runs
+
+.PHONY: help demo test test-long lint format shared-data clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+# Two stamps, so that the demo does not wait for the test tools.
+$(VENV)/runtime.stamp: pyproject.toml constraints.txt
+	@echo "installing samscope into $(VENV): about 7 GB (torch), some minutes ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@start=$$(date +%s); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . && \
+	echo "installed in $$(( $$(date +%s) - start )) s" && touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp
+	@start=$$(date +%s); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && \
+	echo "test tools installed in $$(( $$(date +%s) - start )) s" && touch $@
+
+demo: $(VENV)/runtime.stamp  ## the main job on the embedded phantoms, start to report
+	@start=$$(date +%s); $(BIN)/samscope demo --out demo && \
+	echo "make demo took $$(( $$(date +%s) - start )) s without the installation"
+
+test: $(VENV)/dev.stamp  ## the whole suite, at most 10 minutes on 2 cores
+	@start=$$(date +%s); $(BIN)/python -m pytest -m 'not long' --durations=10 && \
+	echo "make test took $$(( $$(date +%s) - start )) s without the installation"
+
+test-long: $(VENV)/dev.stamp  ## tests that take minutes each (randomly initialised vit_b and the like)
+	$(BIN)/python -m pytest -m long --timeout 3600
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp  ## let ruff rewrite the files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+shared-data: $(VENV)/runtime.stamp  ## ingest every source of SHARED_DATA and run studies/shared_data.yaml on it
+	@start=$$(date +%s); code=0; \
+	for recipe in engine/collection/recipes/*.yaml; do \
+	  name=$$(basename $$recipe .yaml); \
+	  if [ -d "$(SHARED_DATA)/$$name" ]; then \
+	    $(BIN)/samscope ingest $$name "$(SHARED_DATA)/$$name" --out $(RUNS)/shared_data.zarr || code=$$?; \
+	    if [ $$code -ge 2 ]; then exit $$code; fi; \
+	  fi; \
+	done; \
+	$(BIN)/samscope evaluate studies/shared_data.yaml --collection $(RUNS)/shared_data.zarr --out $(RUNS)/shared_data || code=$$?; \
+	if [ $$code -ge 2 ]; then exit $$code; fi; \
+	$(BIN)/samscope report $(RUNS)/shared_data; \
+	echo "make shared-data took $$(( $$(date +%s) - start )) s without the installation"; exit $$code
+
+clean:  ## remove what demo and tests leave; keeps .venv
+	rm -rf demo build .mypy_cache .ruff_cache .hypothesis

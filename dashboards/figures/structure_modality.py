@@ -1,0 +1,81 @@
+"""Dice of each structure in each modality: a heat map over strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import plotly.graph_objects as go
+import pyarrow as pa
+from plotly.subplots import make_subplots
+
+from dashboards.figures.rows import Row, coverage, hover, rows, unique
+from dashboards.figures.theme import finish
+
+MAX_ROWS = 60
+"""More rows are unreadable; the CSV holds them all."""
+
+
+def figure(answer: pa.Table) -> go.Figure:
+    """From the question `by_structure_modality`: mean Dice, 0..1; rows with most objects first."""
+    items = rows(answer)
+    pairs = unique((row["structure"], row["modality"]) for row in items)
+    expected = {(row["structure"], row["modality"]): row["expected"] for row in items}
+    kept = sorted(pairs, key=lambda pair: (-expected[pair], pair))[:MAX_ROWS]
+    models = unique(row["model"] for row in items)
+    selections = [s for s in ("oracle", "predicted_iou") if any(r["selection"] == s for r in items)]
+    figure = make_subplots(
+        rows=len(models), cols=len(selections), shared_xaxes=True, shared_yaxes=True,
+        subplot_titles=[f"{m} · {s}" for m in models for s in selections],
+        horizontal_spacing=0.02, vertical_spacing=min(0.12, 0.3 / len(models)),
+    )  # fmt: skip
+    for at, model in enumerate(models, start=1):
+        mine = [row for row in items if row["model"] == model]
+        for column, selection in enumerate(selections, start=1):
+            shown = [row for row in mine if row["selection"] == selection]
+            figure.add_trace(_heatmap(shown, kept), row=at, col=column)
+        figure.update_yaxes(
+            tickvals=list(range(len(kept))), ticktext=[_label(mine, pair) for pair in kept],
+            autorange="reversed", row=at,
+        )  # fmt: skip
+    figure.update_layout(
+        coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1,
+                   "colorbar": {"title": {"text": "Dice"}, "thickness": 12, "len": 0.9}}
+    )  # fmt: skip
+    hidden = len(pairs) - len(kept)
+    note = f"{hidden} rows with the fewest objects are only in the CSV." if hidden else ""
+    finish(figure, 130 + len(models) * (60 + 26 * len(kept)), note=note)
+    figure.update_xaxes(showgrid=False)
+    return figure.update_yaxes(showgrid=False)
+
+
+def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatmap:
+    strategies = unique(row["strategy"] for row in shown)
+    at = {(row["structure"], row["modality"], row["strategy"]): row for row in shown}
+    grid = [[at[(*pair, name)] for name in strategies] for pair in kept]
+    return go.Heatmap(
+        x=strategies,
+        y=list(range(len(kept))),
+        z=[[row["dice"] for row in line] for line in grid],
+        text=[
+            [f"{row['strategy']}, {escape(row['structure'])}, {escape(row['modality'])}<br>"
+             f"{hover(row, 'dice')}" for row in line]
+            for line in grid
+        ],
+        texttemplate="%{z:.2f}",
+        textfont={"size": 11},
+        hovertemplate="%{text}<extra></extra>",
+        xgap=2,
+        ygap=2,
+        coloraxis="coloraxis",
+    )  # fmt: skip
+
+
+def _label(mine: Sequence[Row], pair: tuple[str, str]) -> str:
+    found = [row for row in mine if (row["structure"], row["modality"]) == pair]
+    count = f"<span style='font-size:11px'>{coverage(found)}</span>"
+    return f"{_short(pair[0])} · {_short(pair[1])}  {count}"
+
+
+def _short(name: str) -> str:
+    return escape(name if len(name) <= 32 else name[:30] + "…")

@@ -1,0 +1,152 @@
+"""What the report says in words: the run, its models, and what a reader must be warned of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from engine.analysis import REPLICATES
+from engine.results.coverage import CoverageRow, read_coverage
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the page states beside figures.
+
+    Attributes:
+        run, models, strategies: rows of the tables of these names, JSON columns read.
+        study: the study as validated.
+        coverage: per model and strategy.
+        counts: subjects, cases, slices, objects of the study.
+        contaminated: (model, dataset) pairs seen in training.
+    """
+
+    run: Row
+    models: Sequence[Row]
+    strategies: Sequence[Row]
+    study: Row
+    coverage: Sequence[CoverageRow]
+    counts: Row
+    contaminated: Sequence[tuple[str, str]]
+
+    def total(self, name: str) -> int:
+        """Sum of a coverage column."""
+        return sum(int(getattr(row, name)) for row in self.coverage)
+
+
+def gather(connection: duckdb.DuckDBPyConnection) -> Facts:
+    """Read the facts of a run."""
+    (run,) = _rows(connection, "FROM runs")
+    models = _rows(connection, "FROM models ORDER BY position")
+    strategies = _rows(connection, "FROM strategies ORDER BY position")
+    (counts,) = _rows(
+        connection,
+        "SELECT (SELECT count(DISTINCT subject_id) FROM cases) AS subjects,"
+        " (SELECT count(*) FROM cases) AS cases, (SELECT count(*) FROM slices) AS slices,"
+        " (SELECT count(*) FROM objects) AS objects, (SELECT count(*) FROM datasets) AS datasets",
+    )
+    seen = connection.execute(
+        "SELECT model, dataset FROM models JOIN datasets ON list_contains(trained_on, dataset)"
+        " ORDER BY position, dataset"
+    ).fetchall()
+    for row in models:
+        row |= {"numerics": json.loads(row["numerics"]), "card": json.loads(row["card"])}
+    for row in strategies:
+        row["params"] = json.loads(row["params"])
+    run["algorithm_versions"] = json.loads(run["algorithm_versions"])
+    study = json.loads(run["study_json"])
+    return Facts(run, models, strategies, study, read_coverage(connection), counts, seen)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    rows: list[Row] = connection.sql(sql).to_arrow_table().to_pylist()
+    return rows
+
+
+def warnings(facts: Facts) -> list[str]:
+    """What a reader must know before believing a number; empty when there is nothing."""
+    found = []
+    untrained = [row["model"] for row in facts.models if row["untrained"]]
+    if untrained:
+        found.append(
+            f"{_list(untrained)}: untrained, randomly drawn weights (no checkpoint was given). "
+            "These numbers exercise the pipeline and say nothing about a trained model."
+        )
+    pending, failed = facts.total("pending"), facts.total("failed")
+    expected = facts.total("expected")
+    if pending:
+        found.append(
+            f"Incomplete: {pending:,} of {expected:,} expected trials are pending. "
+            "Figures show what is done; run the evaluation again to complete them."
+        )
+    if failed:
+        found.append(
+            f"{failed:,} of {expected:,} expected trials failed and have no score; "
+            "means leave them out. See Coverage and failures."
+        )
+    for model, dataset in facts.contaminated:
+        found.append(f"{model} has seen {dataset} in training: its scores there are optimistic.")
+    if facts.counts["subjects"] < 2:
+        found.append("Fewer than two subjects: no intervals can be given.")
+    return found
+
+
+def methods(facts: Facts) -> list[str]:
+    """How the numbers were made, in sentences."""
+    study, jitter = facts.study, facts.study["jitter"]
+    levels = ", ".join(f"{v['lo']}-{v['hi']} px" for v in jitter["levels"] if v["hi"])
+    displaced = (
+        f"Prompts were displaced by {levels}, {jitter['trials']} trials each, drawn from "
+        f"the study's seed {study['seed']}."
+        if levels
+        else "Prompts were not displaced."
+    )
+    return [
+        f"Numbers follow version {facts.run['protocol_version']} of the protocol, which is based "
+        "on Huang et al., Medical Image Analysis 92 (2024) 103061. Volumes are cut into slices "
+        "along their main viewing plane; an object is the mask of one structure in one slice; "
+        f"objects of at most {study['min_object_px']} pixels do not take part. {_sample(study)}",
+        f"Each object is prompted from its own ground truth by each strategy. {displaced}",
+        "Of the masks a prompt yields, `oracle` takes the one closest to the truth, "
+        "`predicted_iou` the one the model ranks first, `single` the single-mask output. "
+        "Dice of an empty prediction is 0; its distances are undefined and counted as such. "
+        f"NSD uses a tolerance of {study['nsd_tolerance_px']:g} px.",
+        "Means are given twice: every mask weighs the same, and every (structure, modality) "
+        f"weighs the same. Intervals are 95 % percentile bootstraps over subjects ({REPLICATES:,} "
+        "replicates), because slices of one subject are not independent; with fewer than two "
+        "subjects there is none. A failed trial has no score and is left out; every table gives "
+        "the number scored beside the number expected.",
+    ]
+
+
+def _sample(study: Row) -> str:
+    sample = study["sample"]
+    words = {
+        "cases_per_dataset": "cases per dataset",
+        "slices_per_case": "slices per case",
+        "objects_per_slice": "objects per slice",
+    }
+    parts = [f"at most {sample[k]} {w}" for k, w in words.items() if sample.get(k)]
+    return f"The study takes a sample: {', '.join(parts)}, spread evenly." if parts else ""
+
+
+def _list(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words: `12.5 s`, `3 min 20 s`, `5 h 02 min`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

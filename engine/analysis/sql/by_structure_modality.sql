@@ -1,0 +1,27 @@
+-- Question: which structures, in which modality, are segmented well and which not?
+-- Level (0,0), trial 0, what a user gets (`predicted_iou`) and the upper bound (`oracle`).
+-- One row per model, strategy, selection, structure and modality after the moments are summed up.
+-- Moments: one row per subject; total = sum of Dice, 0..1; expected = objects in the study.
+-- Source: protocol sections 3 and 6.
+WITH population AS (
+    SELECT o.structure, c.modality, count(*) AS expected
+    FROM objects o JOIN slices l USING (slice_id) JOIN cases c USING (case_id)
+    GROUP BY ALL
+),
+scored AS (
+    SELECT
+        model, strategy, selection, structure, modality, subject_id,
+        count(dice) AS n, sum(dice) AS total
+    FROM final_results
+    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
+    GROUP BY ALL
+)
+SELECT
+    e.model, e.strategy, e.selection, p.structure, p.modality, p.expected,
+    s.subject_id, s.n, s.total
+FROM expected_scores e
+CROSS JOIN population p
+LEFT JOIN scored s USING (model, strategy, selection, structure, modality)
+WHERE e.jitter_lo = 0 AND e.jitter_hi = 0 AND e.selection IN ('oracle', 'predicted_iou')
+ORDER BY
+    e.model_position, e.strategy_position, e.selection, p.structure, p.modality, s.subject_id

@@ -1,0 +1,15 @@
+-- Question: where did the time go?
+-- Seconds of work per model and stage over all committed cells ("-": object factors), and the
+-- largest memory a worker used, in GiB. Workers run side by side: the sum exceeds the run's time.
+-- Source: design, table `units`.
+WITH stages AS (
+    SELECT model, peak_memory_bytes, unnest(map_entries(seconds)) AS entry
+    FROM units WHERE state = 'committed'
+)
+SELECT
+    model, entry.key AS stage,
+    sum(entry.value) AS seconds,
+    max(peak_memory_bytes) / 2 ** 30 AS peak_memory_gib
+FROM stages
+GROUP BY model, entry.key
+ORDER BY model, seconds DESC, stage

@@ -1,0 +1,20 @@
+-- Question: what Dice does each strategy reach, as each selection picks the mask?
+-- Level (0,0), trial 0. One row per model, strategy and selection after the moments below are
+-- summed up: n scored (empty predictions count, as 0), N expected, mean and 95 % interval over
+-- subjects, mask-weighted and balanced over (structure, modality).
+-- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1.
+-- Source: protocol sections 3, 4 and 6.
+WITH scored AS (
+    SELECT
+        model, strategy, selection, subject_id, structure, modality,
+        count(dice) AS n, sum(dice) AS total
+    FROM final_results
+    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
+    GROUP BY ALL
+)
+SELECT e.model, e.strategy, e.selection, e.expected, s.subject_id, s.structure, s.modality,
+    s.n, s.total
+FROM expected_scores e
+LEFT JOIN scored s USING (model, strategy, selection)
+WHERE e.jitter_lo = 0 AND e.jitter_hi = 0
+ORDER BY e.model_position, e.strategy_position, e.selection, s.subject_id, s.structure, s.modality

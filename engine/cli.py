@@ -1,0 +1,259 @@
+"""`samscope`: the command line, thin; every verb calls one function of a room.
+
+Exit codes: 0 done, 1 done with failed units or refused cases, 2 the user's mistake, 3 a bug.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from engine import __version__
+from engine.errors import SamscopeError
+from engine.study import Runtime
+
+OK, PARTIAL, MISTAKE, BUG = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="samscope",
+    help="Measure promptable segmentation models on whole collections of medical images.",
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+log = logging.getLogger("samscope")
+
+Collection = Annotated[
+    Path, typer.Option("--collection", "-c", help="A collection made by `samscope ingest`.")
+]
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study to run.")]
+Recipe = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a built-in one.")
+]
+RawDir = Annotated[Path, typer.Argument(metavar="RAW_DIR", help="Folder of the raw files.")]
+Actors = Annotated[
+    int | None,
+    typer.Option(help="Evaluators to start; default: one per GPU, else one per CPU.", min=1),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"], typer.Option(help="Where models run; auto prefers GPUs.")
+]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(argv: list[str]) -> int:
+    """Run one command; returns its exit code and never raises."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        code = app(args=argv, prog_name="samscope", standalone_mode=False)
+    except typer.TyperException as mistake:
+        text = getattr(mistake, "format_message", mistake.__str__)()
+        errors.print(f"[bold red]error:[/] {_escape(text)}\n  remedy: samscope --help")
+        return MISTAKE
+    except (typer.Abort, KeyboardInterrupt):
+        errors.print("stopped; what was committed is kept, run the same command to go on")
+        return PARTIAL
+    except SamscopeError as mistake:
+        errors.print(f"[bold red]error:[/] {_escape(str(mistake))}")
+        return MISTAKE
+    except Exception:
+        logging.getLogger("samscope").exception("internal error, please report it")
+        return BUG
+    return code if isinstance(code, int) else OK
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    _logging(logging.DEBUG if verbose else logging.INFO)
+    if version:
+        typer.echo(f"samscope {__version__}")
+        raise typer.Exit(OK)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(OK)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("demo"),
+    actors: Actors = None,
+) -> int:
+    """The main job on generated images: ingest, six strategies with jitter, database, report.
+
+    Takes a few minutes on two CPU cores. The model is **untrained**: the numbers show the
+    instrument at work, not a model's quality.
+
+    Example: `samscope demo --out demo`
+    """
+    from engine.commands.demo import demo_command
+
+    return demo_command(out, Runtime(actors=actors))
+
+
+@app.command()
+def ingest(
+    recipe: Recipe,
+    raw_dir: RawDir,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The collection to add to.")],
+) -> int:
+    """Raw files in, collection out (Zarr arrays and a Parquet catalog).
+
+    Cases already there are left alone, new ones are added, changed ones are rebuilt. A refused
+    case is a row in `exclusions`; the others go on.
+
+    Example: `samscope ingest drishti_optic_disc ~/data/drishti --out collection.zarr`
+    """
+    from engine.commands.ingest import ingest_command
+
+    return ingest_command(recipe, raw_dir, out)
+
+
+@app.command()
+def validate(recipe: Recipe, raw_dir: RawDir) -> int:
+    """Read every case of a recipe without writing anything; say which would be refused.
+
+    Example: `samscope validate drishti_optic_disc ~/data/drishti`
+    """
+    from engine.commands.ingest import validate_command
+
+    return validate_command(recipe, raw_dir)
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    collection: Collection,
+    run_dir: Annotated[
+        Path | None, typer.Option("--out", help="Subtract what this run directory already holds.")
+    ] = None,
+    device: Device = "auto",
+) -> int:
+    """What an evaluation would run, and why: units, trials, what is already there.
+
+    Example: `samscope plan studies/demo.yaml --collection collection.zarr`
+    """
+    from engine.commands.plan import plan_command
+
+    return plan_command(study, collection, run_dir, device)
+
+
+@app.command()
+def evaluate(
+    study: StudyFile,
+    collection: Collection,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Run directory; resumed if it exists.")],
+    actors: Actors = None,
+    device: Device = "auto",
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else a local Ray."),
+    ] = None,
+    attempts: Annotated[int, typer.Option(help="Tries per unit before it fails.", min=1)] = 2,
+    retry_failed: Annotated[bool, typer.Option(help="Run cells with failed trials again.")] = False,
+) -> int:
+    """Run a study over a collection; resumes by itself.
+
+    Kill it at any moment and run it again: finished units are kept and the results are the same
+    to the bit.
+
+    Example: `samscope evaluate studies/demo.yaml --collection collection.zarr --out run`
+    """
+    from engine.commands.evaluate import evaluate_command
+
+    runtime = Runtime(
+        actors=actors, device=device, address=address, attempts=attempts, retry_failed=retry_failed
+    )
+    return evaluate_command(study, collection, out, runtime)
+
+
+@app.command()
+def status(run_dir: RunDirectory) -> int:
+    """Coverage of a run: expected, done, failed and pending trials per model and strategy.
+
+    Example: `samscope status run`
+    """
+    from engine.commands.status import status_command
+
+    return status_command(run_dir)
+
+
+@app.command()
+def sql(
+    run_dir: RunDirectory,
+    query: Annotated[str, typer.Argument(metavar="SQL", help="One SQL statement (DuckDB).")],
+    format: Annotated[
+        Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
+    ] = "table",
+) -> int:
+    """Ask the results in SQL; the database is opened read-only.
+
+    Example: `samscope sql run "SELECT strategy, selection, avg(dice) FROM results GROUP BY ALL"`
+    """
+    from engine.results.export import export
+    from engine.results.query import run_sql
+
+    export(run_sql(run_dir, query), format, sys.stdout.buffer)
+    return OK
+
+
+@app.command()
+def report(
+    run_dir: RunDirectory,
+    gallery: Annotated[bool, typer.Option(help="Recompute and draw example masks.")] = True,
+) -> int:
+    """Write RUN_DIR/report.html: one self-contained page.
+
+    Example: `samscope report run`
+    """
+    from engine.commands.report import report_command
+
+    return report_command(run_dir, with_gallery=gallery)
+
+
+@app.command()
+def info(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="A checkpoint; without one: this installation.")
+    ] = None,
+) -> int:
+    """What a checkpoint holds, or what this installation has.
+
+    Example: `samscope info sam_vit_b_01ec64.pth`
+    """
+    from engine.commands.info import info_command
+
+    return info_command(checkpoint)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _logging(level: int) -> None:
+    console = Console(stderr=True)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, show_level=level < logging.INFO)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("ray", "matplotlib", "numba", "PIL", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,159 @@
+"""The catalog: every case, slice, object, unit and exclusion of a collection, as Arrow tables.
+
+The truth is the fragments; the merged Parquet tables are a copy of them made for speed. A copy
+that does not match the fragments (an ingest is running, or was killed) is passed over.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.collection.catalog_schema import CATALOG_SCHEMAS
+from engine.collection.fragments import (
+    fragments_fingerprint,
+    list_fragments,
+    read_rows,
+    write_file,
+)
+from engine.collection.layout import catalog_folder, fragments_folder
+from engine.errors import UserError
+
+if TYPE_CHECKING:
+    import os
+
+_STAMP = b"samscope.fragments"
+
+_ORDER = {
+    "datasets": ("dataset",),
+    "cases": ("case_id",),
+    "slices": ("case_id", "slice"),
+    "objects": ("object_id",),
+    "units": ("unit_id",),
+    "exclusions": ("dataset", "case_id", "slice_id", "object_id", "reason"),
+}
+"""Row order of each table: rows do not depend on the order in which arrays were committed."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The tables of a collection, read on first use; each in its fixed row order.
+
+    Attributes:
+        path: the collection folder.
+        fragments: files the tables are made of when it was opened.
+    """
+
+    path: Path
+    fragments: tuple[Path, ...] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Catalog:
+        """Open the catalog of a collection.
+
+        Raises:
+            UserError: `path` is not a collection.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise UserError(
+                "there is no collection here",
+                where=str(folder),
+                got="a file" if folder.exists() else "no such folder",
+                expected="a folder written by `samscope ingest`",
+                remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {folder}",
+            )
+        if not fragments_folder(folder).is_dir():
+            raise UserError(
+                "this folder is not a collection",
+                where=str(folder),
+                got="no catalog/fragments in it",
+                expected="a folder written by `samscope ingest`",
+                remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {folder}",
+            )
+        return cls(folder, tuple(list_fragments(folder)))
+
+    @property
+    def datasets(self) -> pa.Table:
+        return self.table("datasets")
+
+    @property
+    def cases(self) -> pa.Table:
+        return self.table("cases")
+
+    @property
+    def slices(self) -> pa.Table:
+        return self.table("slices")
+
+    @property
+    def objects(self) -> pa.Table:
+        return self.table("objects")
+
+    @property
+    def units(self) -> pa.Table:
+        return self.table("units")
+
+    @property
+    def exclusions(self) -> pa.Table:
+        return self.table("exclusions")
+
+    def table(self, name: str) -> pa.Table:
+        """The table `name` of `CATALOG_SCHEMAS`, as of when the catalog was opened."""
+        if name not in self._tables:
+            stored = self._read_merged(name)
+            if stored is None:
+                self._tables.update(_merge(self.fragments))
+            else:
+                self._tables[name] = stored
+        return self._tables[name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash naming this state of the collection."""
+        return fragments_fingerprint(self.fragments)
+
+    @cached_property
+    def _tables(self) -> dict[str, pa.Table]:
+        return {}
+
+    def _read_merged(self, name: str) -> pa.Table | None:
+        """The merged table on disk, or None when it does not match the fragments."""
+        file = catalog_folder(self.path) / f"{name}.parquet"
+        try:
+            with pq.ParquetFile(file) as stream:
+                stamp = (stream.schema_arrow.metadata or {}).get(_STAMP, b"")
+                if stamp.decode() != self.fingerprint:
+                    return None
+                table = stream.read()
+        except (OSError, pa.ArrowException):
+            return None  # absent or damaged: the fragments hold the same rows
+        return table.replace_schema_metadata(None)
+
+
+def merge_catalog(collection: Path) -> None:
+    """Write the merged tables anew from the fragments, each file whole."""
+    files = list_fragments(collection)
+    stamp = {_STAMP: fragments_fingerprint(files).encode()}
+    for name, table in _merge(files).items():
+        buffer = io.BytesIO()
+        stamped = table.replace_schema_metadata(stamp)
+        pq.write_table(stamped, buffer, compression="zstd")
+        write_file(collection, catalog_folder(collection) / f"{name}.parquet", buffer.getvalue())
+
+
+def _merge(files: tuple[Path, ...] | list[Path]) -> dict[str, pa.Table]:
+    parts: dict[str, list[pa.Table]] = {name: [] for name in CATALOG_SCHEMAS}
+    for file in files:
+        for name, rows in read_rows(file).items():
+            parts[name].append(rows)
+    merged = {}
+    for name, schema in CATALOG_SCHEMAS.items():
+        table = pa.concat_tables([schema.empty_table(), *parts[name]]).combine_chunks()
+        merged[name] = table.sort_by([(column, "ascending") for column in _ORDER[name]])
+    return merged

@@ -1,0 +1,116 @@
+"""The raw side of a collection in four verbs: open a recipe, find, read and validate its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.collection.curate import read_case
+from engine.collection.find import CaseSpec, Exclusion, LabelFile, find_cases
+from engine.collection.reasons import REASONS
+from engine.collection.recipe import Recipe
+from engine.errors import CaseRefusedError, UserError, nearest
+from engine.study import load_yaml
+
+_RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class CaseReport:
+    """What became of one found case.
+
+    Attributes:
+        case: name; of a 4-D file, the name of one frame.
+        image: path of its file in the raw folder.
+        status: `ok`, `excluded` (by rule) or `refused` (an error to repair).
+        code: reason code; None for `ok`.
+        detail: words for people; for `ok` the size and the structures.
+        n_slices, structures: of an `ok` case.
+    """
+
+    case: str
+    image: str
+    status: str
+    code: str | None
+    detail: str
+    n_slices: int = 0
+    structures: tuple[str, ...] = ()
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with samscope, sorted."""
+    return sorted(path.stem for path in _RECIPES.glob("*.yaml"))
+
+
+def open_recipe(name_or_path: str | Path) -> Recipe:
+    """Load and validate a recipe by the name of one that comes along, or by its path.
+
+    Raises:
+        UserError: no such recipe (with the nearest name), or it is not valid.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        name = str(name_or_path)
+        if name not in recipe_names():
+            raise UserError(
+                f"unknown recipe '{name}'",
+                got=name,
+                expected="a recipe's name, or the path of a .yaml file",
+                remedy=nearest(name, recipe_names()),
+            )
+        path = _RECIPES / f"{name}.yaml"
+    return load_yaml(path, Recipe, "recipe")
+
+
+def validate(recipe: Recipe, raw_dir: Path) -> Iterator[CaseReport]:
+    """Read every case as ingest would, storing nothing: one report per case, in their order.
+
+    Raises:
+        UserError: before the first report, where `find_cases` raises it; later, where a file has
+            an ending no reader knows, or two frames get the same name.
+    """
+    seen: dict[str, str] = {}
+    for spec in find_cases(recipe, raw_dir):
+        for report in _reports(recipe, spec, raw_dir):
+            if report.case in seen:
+                raise UserError(
+                    f"two cases of {recipe.dataset} are named '{report.case}'",
+                    where=str(raw_dir),
+                    got=f"{seen[report.case]}, {report.image}",
+                    remedy="say case: with a template that tells them apart",
+                )
+            seen[report.case] = report.image
+            yield report
+
+
+def _reports(recipe: Recipe, spec: CaseSpec, raw_dir: Path) -> Iterator[CaseReport]:
+    try:
+        cases = read_case(recipe, spec, raw_dir)
+    except CaseRefusedError as error:
+        by_rule = error.code in REASONS and REASONS[error.code].by_rule
+        status = "excluded" if by_rule else "refused"
+        yield CaseReport(spec.case, spec.image, status, error.code, str(error))
+        return
+    for case in cases:
+        if not case.meaning:
+            detail = REASONS["empty_case"].meaning
+            yield CaseReport(case.case, spec.image, "excluded", "empty_case", detail)
+            continue
+        structures = tuple(dict.fromkeys(label.structure for label in case.meaning))
+        size = " x ".join(map(str, case.image.shape))
+        detail = f"{case.plane} {size} {case.image.dtype}, {len(case.meaning)} objects"
+        yield CaseReport(case.case, spec.image, "ok", None, detail, len(case.image), structures)
+
+
+__all__ = [
+    "CaseReport",
+    "CaseSpec",
+    "Exclusion",
+    "LabelFile",
+    "find_cases",
+    "open_recipe",
+    "read_case",
+    "recipe_names",
+    "validate",
+]

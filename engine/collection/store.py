@@ -1,0 +1,163 @@
+"""Arrays on disk: one bundle becomes one Zarr v3 group, whole or not at all.
+
+Inner chunk = one slice (labels: one layer of one slice), so any slice is read alone; a shard holds
+many slices and is written once. Chunks carry a crc32c, so damage is an error and never an image.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from engine.collection.bundle import Bundle
+from engine.collection.layout import (
+    IMAGE,
+    IMAGE_DIMENSIONS,
+    LABEL_DIMENSIONS,
+    LABELS,
+    LAYOUT_VERSION,
+    MARK,
+    staging_folder,
+)
+from engine.errors import CaseRefusedError
+
+SHARD_BYTES = 32 * 2**20
+"""Raw bytes a shard aims at: big enough for few files, small enough to hold while writing."""
+
+_GENTLE = {"threading.max_workers": 2, "async.concurrency": 4}
+
+
+def gentle_zarr() -> None:
+    """Keep zarr's thread pool small: several workers share a machine, and slices are small."""
+    if zarr.config.get("threading.max_workers", None) is None:
+        zarr.config.set(_GENTLE)
+
+
+def ensure_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Create or update a Zarr group folder; arrays below it are untouched."""
+    group = zarr.open_group(str(path), mode="a", zarr_format=3)
+    wanted = {MARK: LAYOUT_VERSION, **attributes}
+    if dict(group.attrs) != wanted:
+        group.attrs.put(wanted)
+
+
+def write_bundle(collection: Path, bundle: Bundle, attributes: Mapping[str, Any]) -> None:
+    """Write a bundle beside the collection's arrays, force it to disk, then rename it into place.
+
+    Raises:
+        CaseRefusedError: its folder is taken (a file system that folds case or accents in names).
+    """
+    gentle_zarr()
+    final = collection / bundle.array_path
+    if final.exists():
+        raise CaseRefusedError(
+            "the folder of the case is taken",
+            where=bundle.array_path,
+            got="a folder of this name, perhaps in other letter case",
+            remedy="two cases differ only in letter case or accents: rename one of them",
+        )
+    staged = staging_folder(collection) / final.name
+    shutil.rmtree(staged, ignore_errors=True)
+    group = zarr.open_group(str(staged), mode="w-", zarr_format=3)
+    group.attrs.put({MARK: LAYOUT_VERSION, **attributes})
+    _write_array(group, IMAGE, bundle.image, IMAGE_DIMENSIONS, axis=0)
+    _write_array(group, LABELS, bundle.labels, LABEL_DIMENSIONS, axis=1)
+    _sync_tree(staged)
+    staged.rename(final)
+    sync_folder(final.parent)
+
+
+def remove_array(collection: Path, array_path: str) -> None:
+    """Delete an array group; it leaves its place in one step, its files then follow."""
+    place = collection / array_path
+    if place.exists():
+        doomed = staging_folder(collection) / f"{place.name}.removed"
+        shutil.rmtree(doomed, ignore_errors=True)
+        place.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def slices_per_shard(n_slices: int, slice_bytes: int) -> int:
+    """Slices of one shard: at most about `SHARD_BYTES`, spread evenly over the shards."""
+    shards = math.ceil(n_slices * slice_bytes / SHARD_BYTES)
+    return math.ceil(n_slices / max(1, min(shards, n_slices)))
+
+
+def sync_folder(folder: Path) -> None:
+    """Force a folder's entries to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_array(
+    group: zarr.Group, name: str, data: NDArray[Any], dimensions: tuple[str, ...], axis: int
+) -> None:
+    """Create and fill an array shard by shard along its slice axis."""
+    step = slices_per_shard(data.shape[axis], data.nbytes // data.shape[axis])
+    chunk = (1,) * (axis + 1) + data.shape[axis + 1 :]
+    shard = (*data.shape[:axis], step, *data.shape[axis + 1 :])
+    array = group.create_array(
+        name,
+        shape=data.shape,
+        chunks=chunk,
+        shards=shard,
+        dtype=data.dtype,
+        compressors=(BloscCodec(cname="zstd", clevel=5), Crc32cCodec()),
+        fill_value=0,
+        dimension_names=dimensions if data.ndim == len(dimensions) else (*dimensions, "c"),
+        # Empty chunks are written too: then an absent shard is always damage (reading.py).
+        config={"write_empty_chunks": True},
+    )
+    for start in range(0, data.shape[axis], step):
+        part = (slice(None),) * axis + (slice(start, start + step),)
+        array[part] = data[part]
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            handle = os.open(os.path.join(parent, name), os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_folder(Path(parent))
+
+
+def array_attributes(bundle: Bundle, recipe_version: int, recipe_sha256: str) -> dict[str, Any]:
+    """What plain Zarr tools see beside the pixels: geometry, sources with checksums, recipe.
+
+    A group of images carries one entry per image under `images`.
+    """
+    recipe = {"dataset": bundle.dataset, "version": recipe_version, "sha256": recipe_sha256}
+    entries = []
+    for case in bundle.cases:
+        affine = None if case.affine is None else np.asarray(case.affine, np.float64).tolist()
+        entries.append(
+            {
+                "case": case.case,
+                "subject": case.subject,
+                "modality": case.modality,
+                "plane": case.plane,
+                "spacing_mm": list(case.spacing_mm),
+                "affine": affine,
+                "sources": [asdict(source) for source in case.sources],
+                "labels": [asdict(label) for label in case.meaning],
+            }
+        )
+    if bundle.is_group:
+        return {"recipe": recipe, "images": entries}
+    return {"recipe": recipe, **entries[0]}

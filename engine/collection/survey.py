@@ -1,0 +1,103 @@
+"""What of a dataset is stored already, what still holds, and what must be made anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.collection.fragments import Fragment, Origin, list_fragments, read_head
+from engine.collection.layout import group_number
+from engine.collection.source import RawCase
+
+
+@dataclass(frozen=True)
+class Survey:
+    """State of a dataset before an ingest.
+
+    Attributes:
+        complete: names of raw cases stored whole from these very files and this recipe.
+        owner: raw case of every case id that a sound fragment holds, complete or not.
+        stale: fragments with a case whose files, recipe or skip entry changed.
+        absent: names of stored raw cases that are not in the raw folder now; they are kept.
+        empty: raw origins of cases that were found without any label and still are (same files).
+        home: group that each case of a stale group lies in, so that it is rebuilt as it was.
+        array_paths: every array in the ledger.
+    """
+
+    complete: frozenset[str]
+    owner: Mapping[str, str]
+    stale: tuple[Fragment, ...]
+    absent: tuple[str, ...]
+    empty: tuple[Origin, ...]
+    home: Mapping[str, str]
+    array_paths: frozenset[str]
+
+
+def survey(
+    collection: Path,
+    dataset: str,
+    made_by: str,
+    raw_cases: Sequence[RawCase],
+    skipped: Mapping[str, str],
+    sha256: Callable[[str], str | None],
+) -> Survey:
+    """Compare the ledger with the raw files.
+
+    Args:
+        made_by: fingerprint of recipe and curation now.
+        sha256: checksum of a raw file now; None when it is gone.
+    """
+    heads = [read_head(file) for file in list_fragments(collection, dataset)]
+    raw = {case.case: case for case in raw_cases}
+    sums: dict[str, str | None] = {}
+
+    def same_file(path: str, known: str) -> bool:
+        if path not in sums:
+            sums[path] = sha256(path)
+        return sums[path] == known
+
+    def holds(head: Fragment, origin: Origin) -> bool:
+        if origin.spec in skipped:
+            return False
+        current = raw.get(origin.spec)
+        if current is None:
+            return True
+        files = {source.path for source in origin.sources}
+        return (
+            head.made_by == made_by
+            and files.issuperset(current.files)
+            and all(same_file(source.path, source.sha256) for source in origin.sources)
+        )
+
+    arrays = [head for head in heads if head.array_path is not None]
+    stale = [head for head in arrays if not all(holds(head, one) for one in head.origins)]
+    old = {head.file for head in stale}
+    sound = [origin for head in arrays if head.file not in old for origin in head.origins]
+    empty = [
+        origin
+        for head in heads
+        if head.array_path is None
+        for origin in head.origins
+        if origin.spec in raw and holds(head, origin)
+    ]
+    found = Counter(origin.spec for origin in (*sound, *empty))
+    return Survey(
+        complete=frozenset(o.spec for o in (*sound, *empty) if found[o.spec] == o.spec_cases),
+        owner={origin.case_id: origin.spec for origin in sound},
+        stale=tuple(stale),
+        absent=tuple(sorted({origin.spec for origin in sound} - raw.keys())),
+        empty=tuple(empty),
+        home=_homes(stale),
+        array_paths=frozenset(str(head.array_path) for head in arrays),
+    )
+
+
+def _homes(stale: Sequence[Fragment]) -> dict[str, str]:
+    return {
+        origin.case_id: head.array_path
+        for head in stale
+        if head.array_path is not None and group_number(head.array_path) is not None
+        for origin in head.origins
+    }

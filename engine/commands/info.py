@@ -1,0 +1,56 @@
+"""`samscope info`: what a checkpoint holds, or what this installation has."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+import engine
+from engine.collection.raw import recipe_names
+from engine.commands.say import out
+from engine.identity import PROTOCOL_VERSION, file_sha256
+from engine.models.checkpoints import read_checkpoint
+from engine.models.registry import model_names
+from engine.runs import algorithm_versions
+
+_PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
+
+
+def info_command(checkpoint: Path | None) -> int:
+    """Print facts, one a line."""
+    for name, value in _installation() if checkpoint is None else _checkpoint(checkpoint):
+        out(f"{name:12} {value}")
+    return 0
+
+
+def _installation() -> list[tuple[str, object]]:
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return [
+        ("samscope", engine.__version__),
+        ("protocol", PROTOCOL_VERSION),
+        ("algorithms", ", ".join(f"{k} {v}" for k, v in algorithm_versions().items())),
+        ("python", platform.python_version()),
+        *((name, version(name)) for name in _PARTS),
+        ("cpus", os.cpu_count()),
+        ("gpus", ", ".join(gpus) or "none"),
+        ("models", ", ".join(model_names())),
+        ("recipes", ", ".join(recipe_names())),
+    ]
+
+
+def _checkpoint(path: Path) -> list[tuple[str, object]]:
+    checkpoint = read_checkpoint(path)
+    tensors = checkpoint.state.values()
+    return [
+        ("file", path),
+        ("bytes", path.stat().st_size),
+        ("sha256", file_sha256(path)),
+        ("architecture", checkpoint.architecture or "not stated in the file"),
+        ("tensors", len(checkpoint.state)),
+        ("parameters", f"{sum(tensor.numel() for tensor in tensors):,}"),
+        *checkpoint.meta.items(),
+    ]

@@ -1,0 +1,39 @@
+"""How the command line speaks: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+
+def out(text: str) -> None:
+    """A line of a result."""
+    Console(highlight=False, soft_wrap=True, markup=False).print(text)
+
+
+def problem(text: str) -> None:
+    """A line a person should act on."""
+    Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(text)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def table(rows: pa.Table, title: str | None = None) -> None:
+    """A small table; numbers with three decimals, NULL where undefined."""
+    drawn = Table(title=title, title_justify="left")
+    for column in rows.schema:
+        numeric = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        drawn.add_column(column.name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows.to_pylist():
+        drawn.add_row(*(_cell(value) for value in row.values()))
+    Console(highlight=False).print(drawn)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

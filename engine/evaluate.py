@@ -1,0 +1,122 @@
+"""One unit to rows: each slice is embedded once per model and fanned out. Plain Python, no Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.collection.contract import SlicePixels, SliceRef
+from engine.fanout import FanOut
+from engine.models.base import Card, Model
+from engine.models.numerics import Numerics
+from engine.plan import UnitTask
+from engine.rows import CellRows, fail_object
+from engine.scene import Scene, make_scene
+from engine.scoring.factors import compute_factors, to_grey
+from engine.study import Study
+
+
+class Evaluator:
+    """Evaluates units of a study; holds the models, and nothing of a unit after it is done."""
+
+    def __init__(self, study: Study, models: Mapping[str, Model], numerics: Numerics) -> None:
+        self._study = study
+        self._models = models
+        self._numerics = numerics
+
+    def evaluate(self, task: UnitTask, pixels: Sequence[SlicePixels]) -> list[CellRows]:
+        """All rows of the task's cells.
+
+        Args:
+            pixels: of `task.slices`, in that order.
+        """
+        cells = [CellRows(planned) for planned in task.cells]
+        for ref, stored in zip(task.slices, pixels, strict=True):
+            self._slice(cells, ref, stored)
+        return cells
+
+    def _slice(self, cells: Sequence[CellRows], ref: SliceRef, stored: SlicePixels) -> None:
+        try:
+            scene = make_scene(self._study, ref, stored)
+        except Exception as problem:  # noqa: BLE001  a slice must not stop the others
+            fail_slice(self._study, self._cards(), cells, ref, "read", problem)
+            return
+        for cell in cells:
+            if cell.planned.cell.is_factors:
+                _factors(cell, scene)
+        for name, model in self._models.items():
+            fans = [
+                FanOut(
+                    self._study,
+                    self._study.strategy(cell.planned.cell.strategy),
+                    model,
+                    self._numerics,
+                    scene,
+                    cell,
+                )
+                for cell in cells
+                if cell.planned.cell.model == name
+            ]
+            _fan_out(fans, model, scene)
+
+    def _cards(self) -> dict[str, Card]:
+        return {name: model.card for name, model in self._models.items()}
+
+
+def fail_slice(
+    study: Study,
+    cards: Mapping[str, Card],
+    cells: Sequence[CellRows],
+    ref: SliceRef,
+    stage: str,
+    problem: Exception,
+) -> None:
+    """Fail every trial of one slice in every cell."""
+    for rows in cells:
+        cell = rows.planned.cell
+        for wanted in ref.objects:
+            if cell.is_factors:
+                rows.add_failure(ref.slice_id, wanted.object_id, stage, problem, 1)
+            else:
+                strategy = study.strategy(cell.strategy)
+                card = cards[cell.model]
+                fail_object(rows, study, strategy, card, ref.slice_id, wanted, stage, problem)
+
+
+def fail_unit(
+    study: Study, cards: Mapping[str, Card], task: UnitTask, stage: str, problem: Exception
+) -> list[CellRows]:
+    """Rows of a unit that could not be evaluated at all."""
+    cells = [CellRows(planned) for planned in task.cells]
+    for ref in task.slices:
+        fail_slice(study, cards, cells, ref, stage, problem)
+    return cells
+
+
+def _fan_out(fans: Sequence[FanOut], model: Model, scene: Scene) -> None:
+    if not fans:
+        return
+    try:
+        # The embedding serves all strategies; its time is booked to the first.
+        with fans[0].rows.timed("embed"):
+            embedding = model.embed([scene.image])[0]
+    except Exception as problem:  # noqa: BLE001  a slice must not stop the others
+        for fan in fans:
+            fan.fail_slice("embed", problem)
+        return
+    for fan in fans:
+        fan.run(embedding)
+
+
+def _factors(rows: CellRows, scene: Scene) -> None:
+    """Factors of the scene's objects; area and modality come from the catalog."""
+    with rows.timed("factors"):
+        grey = to_grey(scene.image)
+        for target in scene.targets:
+            try:
+                values = compute_factors(target.mask, grey)
+            except Exception as problem:  # noqa: BLE001  an object must not stop the others
+                rows.add_failure(scene.ref.slice_id, target.ref.object_id, "factors", problem, 1)
+                continue
+            values.pop("area_px", None)
+            row = {"object_id": target.ref.object_id, "flat": scene.flat, **values}
+            rows.tables["factors"].append(row)

@@ -1,0 +1,165 @@
+"""One slice, one model, one strategy: prompts out, scored rows back.
+
+Failures stay where they happen: a batch that cannot be decoded or a trial that cannot be scored
+becomes failed rows with a reason, and its neighbours go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from engine.errors import UserError
+from engine.models.base import SINGLE, Candidates, Embedding, EverythingMasks, Model
+from engine.models.numerics import Numerics
+from engine.prompts.base import Prompt
+from engine.rows import CellRows, TrialKey, fail_object, failed_row, selection_names, trial_row
+from engine.scene import Scene, Target
+from engine.scoring.everything import EverythingScorer
+from engine.scoring.score import score_trial
+from engine.study import EverythingParams, Strategy, Study
+from engine.trials import Step, batches, first_steps, following_step
+
+
+@dataclass(frozen=True, eq=False)
+class FanOut:
+    """One strategy of one model on one slice, from the slice's one embedding."""
+
+    study: Study
+    strategy: Strategy
+    model: Model
+    numerics: Numerics
+    scene: Scene
+    rows: CellRows
+
+    def run(self, embedding: Embedding) -> None:
+        """Append every trial on this slice, done or failed, to `rows`."""
+        if self.strategy.prompted:
+            self._prompted(embedding)
+        else:
+            self._everything(embedding)
+
+    def fail_slice(self, stage: str, problem: Exception) -> None:
+        """Fail every trial on this slice."""
+        for target in self.scene.targets:
+            self._fail_object(target, stage, problem)
+
+    def _prompted(self, embedding: Embedding) -> None:
+        steps: list[Step] = []
+        for target in self.scene.targets:
+            try:
+                with self.rows.timed("prompt"):
+                    steps += first_steps(self.study, self.strategy, target)
+            except Exception as problem:  # noqa: BLE001  an object must not stop the others
+                self._fail_object(target, "prompt", problem)
+        while steps:
+            following: list[Step] = []
+            for batch in batches(steps, self.scene, self.model, self.numerics):
+                following += self._batch(embedding, batch)
+            steps = following
+
+    def _batch(self, embedding: Embedding, batch: tuple[Step, ...]) -> list[Step]:
+        """Decode and score one batch; returns the steps that follow from it."""
+        try:
+            with self.rows.timed("decode"):
+                answers = self.model.decode(embedding, [step.prompt for step in batch])
+        except Exception as problem:  # noqa: BLE001  a batch must not stop the others
+            for step in batch:
+                self._fail_step(step, "decode", problem)
+            return []
+        following = []
+        for index, step in enumerate(batch):
+            try:
+                with self.rows.timed("score"):
+                    after = self._answered(step, answers, index)
+            except Exception as problem:  # noqa: BLE001  a trial must not stop the others
+                self._fail_step(step, "score", problem)
+                continue
+            following += [after] if after is not None else []
+        return following
+
+    def _answered(self, step: Step, answers: Candidates, index: int) -> Step | None:
+        """Score one trial's step and append its row; returns the step that follows."""
+        masks, ious = answers.masks[index], answers.predicted_iou[index]
+        names = self.model.card.candidates
+        scores = score_trial(step.target.border, masks, ious, names)
+        # The next step reacts to the mask a user would be shown: the model's own choice.
+        shown = next(s for s in scores.selections if s.selection == "predicted_iou").candidate
+        mask = masks[names.index(SINGLE if shown is None else shown)]
+        after = following_step(self.study, self.strategy, step, mask)
+        row = trial_row(
+            self.rows,
+            _key(step),
+            prompt=step.prompt,
+            candidates=[asdict(candidate) for candidate in scores.candidates],
+            selections=scores.selections,
+            n_candidates=len(scores.candidates),
+        )
+        self.rows.tables["trials"].append(row)
+        return after
+
+    def _everything(self, embedding: Embedding) -> None:
+        params = self.strategy.params
+        if not isinstance(params, EverythingParams):
+            raise UserError(f"strategy '{self.strategy.name}' lacks the settings of Everything")
+        try:
+            with self.rows.timed("decode"):
+                masks = self.model.everything(embedding, params)
+            with self.rows.timed("score"):
+                scorer = self._slice_candidates(masks)
+        except Exception as problem:  # noqa: BLE001  a slice must not stop the others
+            self.fail_slice("decode", problem)
+            return
+        for target in self.scene.targets:
+            try:
+                with self.rows.timed("score"):
+                    self._everything_object(scorer, target)
+            except Exception as problem:  # noqa: BLE001  an object must not stop the others
+                self._fail_object(target, "score", problem)
+
+    def _slice_candidates(self, masks: EverythingMasks) -> EverythingScorer:
+        scorer = EverythingScorer.from_masks(masks)
+        ids = {"slice_id": self.scene.ref.slice_id, **self._cell()}
+        self.rows.tables["slice_candidates"] += [ids | asdict(row) for row in scorer.rows()]
+        return scorer
+
+    def _everything_object(self, scorer: EverythingScorer, target: Target) -> None:
+        point = target.geometry.positives(1)[0]
+        scores = scorer.score(target.border, (point.x, point.y))
+        row = trial_row(
+            self.rows,
+            TrialKey(target.ref.object_id, target.border.gt_px),
+            prompt=Prompt(),
+            candidates=[],
+            selections=scores.selections,
+            n_candidates=len(scorer.masks),
+        )
+        ids = {"object_id": target.ref.object_id, **self._cell()}
+        self.rows.tables["trials"].append(row)
+        self.rows.tables["overlaps"] += [ids | asdict(overlap) for overlap in scores.overlaps]
+
+    def _fail_object(self, target: Target, stage: str, problem: Exception) -> None:
+        fail_object(
+            self.rows, self.study, self.strategy, self.model.card, self.scene.ref.slice_id,
+            target.ref, stage, problem,
+        )  # fmt: skip
+
+    def _fail_step(self, step: Step, stage: str, problem: Exception) -> None:
+        names = selection_names(self.strategy, self.model.card)
+        self.rows.tables["trials"].append(failed_row(self.rows, _key(step), step.prompt, names))
+        object_id = step.target.ref.object_id
+        self.rows.add_failure(self.scene.ref.slice_id, object_id, stage, problem, 1)
+
+    def _cell(self) -> dict[str, str]:
+        return {"model": self.rows.planned.cell.model, "strategy": self.strategy.name}
+
+
+def _key(step: Step) -> TrialKey:
+    said = step.situation
+    return TrialKey(
+        said.object_id,
+        step.target.border.gt_px,
+        said.jitter_lo,
+        said.jitter_hi,
+        said.trial,
+        said.step,
+    )

@@ -1,0 +1,221 @@
+"""Weights files: read without running anything in them, and told apart.
+
+Read: a plain state dict (Meta's, MedSAM's), one wrapped as `{"model": ...}` or
+`{"state_dict": ...}`, and samscope's own format, a dict of
+    format        "samscope-1"
+    architecture  name of the model configuration
+    state_dict    name -> tensor
+    meta          plain values: `trained_on` (list of datasets), `network` (the configuration the
+                  tensors belong to), and whatever the training wants to keep (seed, epoch, ...)
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.errors import CheckpointError
+from engine.models.network import NetworkConfig
+
+FORMAT = "samscope-1"
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_NAMED = 3
+"""Keys an error message names of each sort."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A weights file as read.
+
+    Attributes:
+        path: where it was read.
+        state: tensors on the CPU, in the file's precision.
+        architecture: as the file says; None for foreign formats.
+        meta: as the file says.
+    """
+
+    path: Path
+    state: dict[str, torch.Tensor]
+    architecture: str | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """Datasets the file says its weights have seen."""
+        return tuple(str(name) for name in self.meta.get("trained_on", ()))
+
+
+def write_checkpoint(
+    path: Path,
+    architecture: str,
+    network: NetworkConfig,
+    state: Mapping[str, torch.Tensor],
+    meta: Mapping[str, Any],
+) -> None:
+    """Write samscope's format; the file appears whole or not at all.
+
+    Args:
+        meta: values `torch.load(weights_only=True)` can read: numbers, text, lists, dicts.
+    """
+    record = {
+        "format": FORMAT,
+        "architecture": architecture,
+        "state_dict": {name: value.detach().cpu() for name, value in state.items()},
+        "meta": {**meta, "network": network.model_dump(mode="json")},
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        torch.save(record, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path, *, usual_name: str | None = None) -> Checkpoint:
+    """Read a weights file; nothing in it is executed.
+
+    Raises:
+        CheckpointError: missing, damaged, not a checkpoint, holding code, or not finite.
+    """
+    if not path.is_file():
+        hint = f"; this model's weights are usually called {usual_name}" if usual_name else ""
+        raise CheckpointError(
+            "the checkpoint does not exist or is not a file",
+            where=str(path),
+            remedy="check `checkpoint:` in the study" + hint,
+        )
+    checkpoint = _unwrap(path, _load(path))
+    _check_finite(checkpoint)
+    return checkpoint
+
+
+def _load(path: Path) -> object:
+    _check_container(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # torch reports a forbidden global and a broken stream with the same type.
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise CheckpointError(
+                "the checkpoint holds more than tensors and was not opened",
+                where=str(path),
+                got=_first_line(error),
+                expected="a state dict of tensors, loadable with weights_only=True",
+                remedy="save model.state_dict() instead of a whole object",
+            ) from error
+        raise _damaged(path, error) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
+        raise _damaged(path, error) from error
+    except (AttributeError, TypeError, AssertionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _check_container(path: Path) -> None:
+    """Recognise the file by its first bytes and verify a zip's checksums, which torch does not."""
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start == _ZIP:
+        _check_zip(path)
+    elif start[:1] != _PICKLE:
+        raise CheckpointError(
+            "this file is not a torch checkpoint",
+            where=str(path),
+            got=f"{path.stat().st_size} bytes beginning with {start!r}",
+            expected="a file written by torch.save",
+        )
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if broken is not None:
+        raise _damaged(path, f"wrong checksum of {broken}")
+    if any(name.endswith("constants.pkl") for name in names):
+        raise CheckpointError(
+            "this is a TorchScript program, not a state dict",
+            where=str(path),
+            remedy="save model.state_dict() with torch.save",
+        )
+    if not any(name.endswith("data.pkl") for name in names):
+        raise CheckpointError(
+            "this zip file is not a torch checkpoint",
+            where=str(path),
+            got=", ".join(names[:_NAMED]) or "an empty archive",
+            expected="a file written by torch.save",
+        )
+
+
+def _damaged(path: Path, found: object) -> CheckpointError:
+    return CheckpointError(
+        "the checkpoint is damaged or was cut short",
+        where=str(path),
+        got=f"{_first_line(found)} ({path.stat().st_size} bytes)",
+        remedy="download or copy it again and compare its size and checksum",
+    )
+
+
+def _first_line(value: object) -> str:
+    return str(value).strip().split("\n")[0][:200]
+
+
+def _unwrap(path: Path, value: object) -> Checkpoint:
+    """The state dict inside `value`, whichever wrapping it has."""
+    architecture: str | None = None
+    meta: Mapping[str, Any] = {}
+    if isinstance(value, Mapping):
+        if value.get("format") == FORMAT:
+            architecture, meta = value.get("architecture"), value.get("meta") or {}
+        for key in ("state_dict", "model"):
+            if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
+                value = value[key]
+    if (
+        not isinstance(value, Mapping)
+        or not value
+        or not all(isinstance(item, torch.Tensor) for item in value.values())
+    ):
+        raise CheckpointError(
+            "no state dict in this checkpoint",
+            where=str(path),
+            got=_summary(value),
+            expected='name -> tensor, or {"model": ...}, {"state_dict": ...}',
+        )
+    state = {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
+    return Checkpoint(path, state, architecture, dict(meta))
+
+
+def _summary(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a dict with keys " + (", ".join(str(k) for k in list(value)[:5]) or "(none)")
+    return type(value).__name__
+
+
+def _check_finite(checkpoint: Checkpoint) -> None:
+    bad = [
+        name
+        for name, tensor in checkpoint.state.items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if bad:
+        raise CheckpointError(
+            "the checkpoint holds NaN or infinite weights",
+            where=str(checkpoint.path),
+            got=listed(bad),
+            remedy="take an earlier checkpoint of that training",
+        )
+
+
+def listed(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

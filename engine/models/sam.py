@@ -1,0 +1,128 @@
+"""SAM and everything shaped like it, behind the model contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.models.base import Candidates, Capabilities, Card, Embedding, EverythingMasks, Image
+from engine.models.decoding import (
+    MULTIMASK,
+    SINGLE_MASK,
+    candidate_masks,
+    low_res_logits,
+    prompt_tensors,
+)
+from engine.models.everything import segment_everything
+from engine.models.kind import Kind, Request
+from engine.models.network import SamConfig, filled_network
+from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
+from engine.models.preprocessing import SAM_PREPROCESSING, sam_input
+from engine.models.weights import Weights, obtain_weights
+from engine.prompts.base import Prompt
+from engine.study import EverythingParams
+
+
+class SamModel:
+    """A Sam network that encodes each slice once and answers any number of prompts on it.
+
+    Attributes:
+        card: what it declares.
+        network: the `segment_anything` Sam module, in evaluation mode on `device`.
+        numerics: device, kernels and batch shapes its results depend on.
+    """
+
+    def __init__(self, card: Card, network: Any, numerics: Numerics, device: torch.device) -> None:
+        self.card = card
+        self.network = network
+        self.numerics = numerics
+        self.device = device
+
+    def embed(self, images: Sequence[Image]) -> list[Embedding]:
+        """Encode slices in batches of the fixed shape `numerics.encode_batch`.
+
+        Args:
+            images: uint8[y, x] or uint8[y, x, 3], RGB; sizes may differ.
+
+        Raises:
+            UserError: not such an image, or too elongated for the model.
+        """
+        step = self.numerics.encode_batch
+        with deterministic(self.device):
+            return [
+                embedding
+                for start in range(0, len(images), step)
+                for embedding in self._embed_batch(images[start : start + step])
+            ]
+
+    def _embed_batch(self, images: Sequence[Image]) -> list[Embedding]:
+        network = self.network
+        inputs = [
+            sam_input(image, self.card.input_size, network.pixel_mean, network.pixel_std)
+            for image in images
+        ]
+        inputs += [torch.zeros_like(inputs[0])] * (self.numerics.encode_batch - len(inputs))
+        features = network.image_encoder(torch.stack(inputs))
+        # A copy for each slice, so that keeping one does not keep the whole batch alive.
+        return [
+            Embedding(features[index].clone(), image.shape[0], image.shape[1])
+            for index, image in enumerate(images)
+        ]
+
+    def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:
+        """Candidates 0, 1, 2 (multimask) and 3 (single-mask token) of each prompt, in one pass.
+
+        Masks are logits > 0 on the original grid after SAM's two bilinear steps.
+
+        Raises:
+            UserError (a ValueError): no prompt, or prompts that cannot share a pass.
+        """
+        height, width, size = embedding.height, embedding.width, self.card.input_size
+        with deterministic(self.device):
+            tensors = prompt_tensors(prompts, height, width, size, self.device)
+            logits, iou = low_res_logits(self.network, embedding.features[None], tensors)
+            masks = candidate_masks(logits, height, width, size)
+            iou = torch.cat([iou[:, MULTIMASK], iou[:, SINGLE_MASK]], dim=1)
+            return Candidates(masks, iou.cpu().numpy().astype(np.float32))
+
+    def everything(self, embedding: Embedding, params: EverythingParams) -> EverythingMasks:
+        """Segment the whole slice; equal to SamAutomaticMaskGenerator, without encoding again."""
+        with deterministic(self.device):
+            return segment_everything(
+                self.network, embedding, params, self.numerics.everything_batch
+            )
+
+
+def sam_card(request: Request, config: SamConfig, weights: Weights) -> Card:
+    """What a SAM-shaped model with these weights declares."""
+    return Card(
+        name=request.choice.name,
+        architecture=request.architecture,
+        input_size=config.network.input_size,
+        preprocessing=SAM_PREPROCESSING,
+        precision="float32",
+        candidates=(0, 1, 2, 3),
+        capabilities=Capabilities(),
+        weights_sha256=weights.sha256,
+        trained_on=weights.trained_on,
+        parameters=weights.parameters,
+    )
+
+
+def _describe(request: Request) -> Card:
+    config = request.config_as(SamConfig)
+    return sam_card(request, config, obtain_weights(request.choice, config.network, config))
+
+
+def _load(request: Request, device: str) -> SamModel:
+    config = request.config_as(SamConfig)
+    where = torch_device(device)
+    weights = obtain_weights(request.choice, config.network, config)
+    network = filled_network(config.network, weights.state, where)
+    return SamModel(sam_card(request, config, weights), network, numerics_of(device), where)
+
+
+KIND = Kind(schema=SamConfig, describe=_describe, load=_load)

@@ -1,0 +1,69 @@
+"""Ray itself: starting or joining it, and asking what its workers would compute with."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+from ray.data import DataContext
+
+from engine.models.numerics import Numerics, numerics_of
+from engine.study import Runtime
+
+
+@contextlib.contextmanager
+def connected(runtime: Runtime) -> Iterator[None]:
+    """A Ray session: the cluster named by the runtime or RAY_ADDRESS, else a local one."""
+    address = runtime.address or os.environ.get("RAY_ADDRESS") or "local"
+    if ray.is_initialized():  # a caller's own session: use it and leave it running
+        _quiet(DataContext.get_current())
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        options["include_dashboard"] = False
+        # Ray Data makes its core print an alarming line about every actor pool it starts.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    ray.init(address=address, **options)
+    _quiet(DataContext.get_current())
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def actor_count(runtime: Runtime, device: str) -> int:
+    """Evaluators to start: as asked, else one per GPU, else one per CPU."""
+    if runtime.actors is not None:
+        return runtime.actors
+    return max(1, int(_resources().get("GPU" if device == "cuda" else "CPU", 1)))
+
+
+def device_of(runtime: Runtime) -> str:
+    """`cuda` where the cluster has GPUs and the runtime does not forbid them, else `cpu`."""
+    if runtime.device != "auto":
+        return runtime.device
+    return "cuda" if _resources().get("GPU", 0) >= 1 else "cpu"
+
+
+def worker_numerics(device: str) -> Numerics:
+    """Numerics as a worker of that device has them, not as the driver does."""
+    probe = ray.remote(num_cpus=0, num_gpus=1 if device == "cuda" else 0)(numerics_of)
+    numerics: Numerics = ray.get(probe.remote(device))
+    return numerics
+
+
+def _resources() -> dict[str, float]:
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return resources
+
+
+def _quiet(context: DataContext) -> None:
+    """Our own progress bar replaces Ray Data's."""
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -1,0 +1,137 @@
+"""A Ray Data source of units: one row per unit with its decoded pixels as binary columns."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from ray.data import DataContext, Datasource, ReadTask
+from ray.data.block import BlockMetadata
+
+from engine.collection.contract import SlicePixels
+from engine.collection.reading import read_slices
+from engine.plan import UnitTask
+
+_ARRAYS = pa.list_(
+    pa.struct(
+        [
+            pa.field("data", pa.large_binary()),
+            pa.field("dtype", pa.string()),
+            pa.field("shape", pa.list_(pa.int64())),
+        ]
+    )
+)
+ROW = pa.schema(
+    [
+        pa.field("task", pa.large_binary()),  # the pickled UnitTask
+        pa.field("images", _ARRAYS),
+        pa.field("labels", _ARRAYS),
+        pa.field("error", pa.large_binary()),  # the pickled exception of a unit that cannot be read
+    ]
+)
+
+
+class ZarrUnits(Datasource):
+    """Units of a collection, one read task each, so that a unit's rows are never split.
+
+    Args:
+        collection: path of the collection.
+        tasks: units to read, in the order they should start.
+    """
+
+    def __init__(self, collection: str, tasks: Sequence[UnitTask]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._collection = collection
+        self._tasks = tuple(tasks)
+
+    def get_name(self) -> str:
+        return "ZarrUnits"
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        return sum(_estimated_bytes(task) for task in self._tasks)
+
+    def get_read_tasks(
+        self,
+        parallelism: int,
+        per_task_row_limit: int | None = None,
+        data_context: DataContext | None = None,
+    ) -> list[ReadTask]:
+        return [
+            ReadTask(
+                functools.partial(_read_blocks, self._collection, task),
+                BlockMetadata(
+                    num_rows=1,
+                    size_bytes=_estimated_bytes(task),
+                    exec_stats=None,
+                    task_exec_stats=None,
+                    input_files=None,
+                ),
+                schema=ROW,
+            )
+            for task in self._tasks
+        ]
+
+
+def read_unit(collection: str, task: UnitTask) -> pa.Table:
+    """One-row table of a unit. A unit that cannot be read carries its error instead of pixels."""
+    error = None
+    pixels: list[SlicePixels] = []
+    try:
+        pixels = read_slices(collection, task.slices)
+    except Exception as problem:  # noqa: BLE001  an unreadable unit becomes failure rows
+        error = pickle.dumps(problem)
+    row = {
+        "task": pickle.dumps(task),
+        "images": [_pack(slice_.image) for slice_ in pixels],
+        "labels": [_pack(slice_.labels) for slice_ in pixels],
+        "error": error,
+    }
+    return pa.Table.from_pylist([row], schema=ROW)
+
+
+def unpack(table: pa.Table) -> tuple[UnitTask, list[SlicePixels]]:
+    """Task and pixels of a one-row table; arrays are read-only views of the table's buffers.
+
+    Raises:
+        Exception: the error that the read task met.
+    """
+    error = table["error"][0].as_py()
+    if error is not None:
+        raise pickle.loads(error)
+    task = unpack_task(table)
+    images = [_unpack(value) for value in table["images"][0]]
+    labels = [_unpack(value) for value in table["labels"][0]]
+    return task, [SlicePixels(i, n) for i, n in zip(images, labels, strict=True)]
+
+
+def unpack_task(table: pa.Table) -> UnitTask:
+    """The task of a one-row table."""
+    task: UnitTask = pickle.loads(table["task"][0].as_buffer())
+    return task
+
+
+def _read_blocks(collection: str, task: UnitTask) -> Iterable[pa.Table]:
+    yield read_unit(collection, task)
+
+
+def _estimated_bytes(task: UnitTask) -> int:
+    """About what a unit weighs in memory: two bytes of image and one of label a pixel."""
+    return 3 * sum(ref.height * ref.width for ref in task.slices) + 1024
+
+
+def _pack(array: NDArray[Any]) -> dict[str, Any]:
+    return {
+        "data": np.ascontiguousarray(array).tobytes(),
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+    }
+
+
+def _unpack(value: pa.StructScalar) -> NDArray[Any]:
+    flat = np.frombuffer(value["data"].as_buffer(), dtype=value["dtype"].as_py())
+    return flat.reshape(value["shape"].as_py())

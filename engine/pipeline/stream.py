@@ -1,0 +1,41 @@
+"""The stream: units in, receipts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy
+
+from engine.pipeline.actor import Assignment, EvaluatorActor
+from engine.pipeline.datasource import ZarrUnits
+from engine.plan import UnitTask
+
+
+def stream(
+    collection: str, tasks: Sequence[UnitTask], assignment: Assignment, actors: int
+) -> Iterator[dict[str, Any]]:
+    """Evaluate and commit every task; yields a receipt per unit as it is committed.
+
+    Read tasks take no CPU: with one each, a pool as large as the CPU count would never start;
+    their number is bounded, or Ray would start a worker process for each.
+    """
+    gpu = assignment.device == "cuda"
+    units = ray.data.read_datasource(
+        ZarrUnits(collection, tasks),
+        num_cpus=0,
+        concurrency=max(1, actors // 4),
+        override_num_blocks=len(tasks),
+    )
+    receipts = units.map_batches(
+        EvaluatorActor,
+        fn_constructor_args=(assignment,),
+        compute=ActorPoolStrategy(size=min(actors, len(tasks))),
+        batch_size=1,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        num_gpus=1 if gpu else 0,
+        num_cpus=0 if gpu else 1,
+    )
+    yield from receipts.iter_rows()

@@ -1,0 +1,248 @@
+"""Tables that describe the run itself: runs, models, strategies, expected, units."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from engine.errors import CorruptDataError
+from engine.identity import canonical_json, fingerprint
+from engine.results.manifest import Manifest
+from engine.results.record import Planned, PlanSummary, RunRecord
+from engine.study import Study
+
+RUNS = pa.schema(
+    [
+        pa.field("study", pa.string()),
+        pa.field("study_json", pa.string()),
+        pa.field("study_sha256", pa.string()),
+        pa.field("study_seed", pa.int64()),
+        pa.field("protocol_version", pa.int32()),
+        pa.field("algorithm_versions", pa.string()),  # JSON
+        pa.field("samscope_version", pa.string()),
+        pa.field("collection_path", pa.string()),
+        pa.field("collection_sha256", pa.string()),
+        pa.field("created", pa.string()),  # ISO 8601
+        pa.field("wall_s", pa.float64()),
+        pa.field("cells_planned", pa.int64()),  # the factors cells left out
+        pa.field("cells_committed", pa.int64()),
+    ]
+)
+
+MODELS = pa.schema(
+    [
+        pa.field("position", pa.int32()),  # in the study, from 0
+        pa.field("model", pa.string()),
+        pa.field("architecture", pa.string()),
+        pa.field("checkpoint", pa.string()),  # null: none given
+        pa.field("untrained", pa.bool_()),
+        pa.field("weights_sha256", pa.string()),
+        pa.field("trained_on", pa.list_(pa.string())),
+        pa.field("card", pa.string()),  # JSON
+        pa.field("numerics", pa.string()),  # JSON
+    ]
+)
+
+STRATEGIES = pa.schema(
+    [
+        pa.field("position", pa.int32()),
+        pa.field("strategy", pa.string()),
+        pa.field("kind", pa.string()),
+        pa.field("selections", pa.list_(pa.string())),  # that every trial of it has
+        pa.field("params", pa.string()),  # JSON
+    ]
+)
+
+EXPECTED = pa.schema(
+    [
+        pa.field("model", pa.string()),
+        pa.field("strategy", pa.string()),
+        pa.field("jitter_lo", pa.int32()),
+        pa.field("jitter_hi", pa.int32()),
+        pa.field("trials_per_object", pa.int32()),
+        pa.field("expected", pa.int64()),  # trials
+    ]
+)
+
+UNITS = pa.schema(
+    [
+        pa.field("unit_id", pa.string()),
+        pa.field("model", pa.string()),  # "-" for the object factors
+        pa.field("strategy", pa.string()),  # "factors" for the object factors
+        pa.field("identity", pa.string()),
+        pa.field("state", pa.string()),  # committed | pending
+        pa.field("expected", pa.int64()),
+        pa.field("done", pa.int64()),
+        pa.field("failed", pa.int64()),
+        pa.field("seconds", pa.map_(pa.string(), pa.float64())),  # stage -> seconds
+        pa.field("worker", pa.string()),
+        pa.field("pid", pa.int64()),
+        pa.field("peak_memory_bytes", pa.int64()),
+        pa.field("bytes", pa.int64()),  # of the part files
+        pa.field("committed_at", pa.timestamp("us", tz="UTC")),
+        pa.field("info", pa.string()),  # JSON, all the worker told
+    ]
+)
+
+SELECTIONS_OF_EVERYTHING = ("oracle", "predicted_iou")
+SELECTIONS_OF_PROMPTED = ("oracle", "predicted_iou", "single")
+
+
+def load_facts(
+    connection: duckdb.DuckDBPyConnection,
+    run: RunRecord,
+    plan: PlanSummary,
+    manifests: Sequence[Manifest],
+) -> None:
+    """Create `runs, models, strategies, expected, units`.
+
+    Raises:
+        UserError: the study's JSON is not a study.
+        CorruptDataError: the plan's cells do not add up to what the study asks for.
+    """
+    study = Study.model_validate(dict(run.study))
+    expected = _expected_rows(study, len(plan.object_ids))
+    _check_plan(expected, plan.cells)
+    tables = {
+        "runs": pa.Table.from_pylist([_run_row(run, study, plan, manifests)], RUNS),
+        "models": pa.Table.from_pylist(_model_rows(run, study), MODELS),
+        "strategies": pa.Table.from_pylist(_strategy_rows(study), STRATEGIES),
+        "expected": pa.Table.from_pylist(expected, EXPECTED),
+        "units": pa.Table.from_pylist(_unit_rows(plan.cells, manifests), UNITS),
+    }
+    for name, table in tables.items():
+        connection.register("source", table)
+        connection.execute(f"CREATE TABLE {name} AS FROM source")
+        connection.unregister("source")
+
+
+def _run_row(
+    run: RunRecord, study: Study, plan: PlanSummary, manifests: Sequence[Manifest]
+) -> dict[str, Any]:
+    return {
+        "study": study.name,
+        "study_json": canonical_json(dict(run.study)),
+        "study_sha256": fingerprint(dict(run.study)),
+        "study_seed": study.seed,
+        "protocol_version": run.protocol_version,
+        "algorithm_versions": canonical_json(dict(run.algorithm_versions)),
+        "samscope_version": run.samscope_version,
+        "collection_path": run.collection_path,
+        "collection_sha256": run.collection_sha256,
+        "created": run.created,
+        "wall_s": run.wall_s,
+        "cells_planned": sum(not planned.cell.is_factors for planned in plan.cells),
+        "cells_committed": sum(not manifest.cell.is_factors for manifest in manifests),
+    }
+
+
+def _model_rows(run: RunRecord, study: Study) -> list[dict[str, Any]]:
+    cards = {str(card["name"]): card for card in run.models}
+    rows = []
+    for position, choice in enumerate(study.models):
+        card = cards[choice.name]
+        rows.append(
+            {
+                "position": position,
+                "model": choice.name,
+                "architecture": card.get("architecture"),
+                "checkpoint": choice.checkpoint,
+                "untrained": bool(card.get("untrained", choice.checkpoint is None)),
+                "weights_sha256": card.get("weights_sha256"),
+                "trained_on": list(card.get("trained_on", ())),
+                "card": json.dumps(dict(card), sort_keys=True, default=str),
+                "numerics": canonical_json(dict(run.numerics.get(choice.name, {}))),
+            }
+        )
+    return rows
+
+
+def _strategy_rows(study: Study) -> list[dict[str, Any]]:
+    return [
+        {
+            "position": position,
+            "strategy": strategy.name,
+            "kind": strategy.kind,
+            "selections": list(
+                SELECTIONS_OF_PROMPTED if strategy.prompted else SELECTIONS_OF_EVERYTHING
+            ),
+            "params": canonical_json(strategy.params.model_dump(mode="json")),
+        }
+        for position, strategy in enumerate(study.strategies)
+    ]
+
+
+def _expected_rows(study: Study, n_objects: int) -> list[dict[str, Any]]:
+    rows = []
+    for model in study.models:
+        for strategy in study.strategies_of(model):
+            trials = Counter(level for level, _ in study.jitter.trials_of(strategy))
+            for level, per_object in trials.items():
+                rows.append(
+                    {
+                        "model": model.name,
+                        "strategy": strategy.name,
+                        "jitter_lo": level.lo,
+                        "jitter_hi": level.hi,
+                        "trials_per_object": per_object,
+                        "expected": per_object * n_objects,
+                    }
+                )
+    return rows
+
+
+def _check_plan(expected: Sequence[Mapping[str, Any]], cells: Sequence[Planned]) -> None:
+    """The plan's cells must ask for exactly the study's trials, or coverage would lie."""
+    asked: Counter[tuple[str, str]] = Counter()
+    for row in expected:
+        asked[row["model"], row["strategy"]] += row["expected"]
+    planned: Counter[tuple[str, str]] = Counter()
+    for item in cells:
+        if not item.cell.is_factors:
+            planned[item.cell.model, item.cell.strategy] += item.expected
+    if asked - planned or planned - asked:
+        raise CorruptDataError(
+            "the plan's cells do not add up to the study's trials",
+            where="trials per (model, strategy)",
+            got=dict(planned),
+            expected=dict(asked),
+        )
+
+
+def _unit_rows(cells: Sequence[Planned], manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
+    committed = {manifest.cell: manifest for manifest in manifests}
+    rows = []
+    for planned in sorted(cells, key=lambda p: p.cell):
+        manifest = committed.get(planned.cell)
+        row: dict[str, Any] = {
+            "unit_id": planned.cell.unit_id,
+            "model": planned.cell.model,
+            "strategy": planned.cell.strategy,
+            "identity": planned.identity,
+            "state": "pending" if manifest is None else "committed",
+            "expected": planned.expected,
+        }
+        rows.append(row if manifest is None else {**row, **_cost(manifest)})
+    return rows
+
+
+def _cost(manifest: Manifest) -> dict[str, Any]:
+    info = manifest.info
+    worker = info.get("worker")
+    return {
+        "done": manifest.done,
+        "failed": manifest.failed,
+        "seconds": sorted((str(k), float(v)) for k, v in dict(info.get("seconds", {})).items()),
+        "worker": None if worker is None else str(worker),
+        "pid": info.get("pid"),
+        "peak_memory_bytes": info.get("peak_memory_bytes"),
+        "bytes": sum(part.bytes for part in manifest.files),
+        "committed_at": datetime.fromtimestamp(manifest.committed_at, UTC),
+        "info": canonical_json(dict(info)),
+    }

@@ -1,0 +1,111 @@
+"""Committed Parquet parts into DuckDB tables, in a fixed order and a bounded batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import duckdb
+
+from engine.errors import CorruptDataError
+from engine.results.manifest import Manifest
+from engine.results.schema import PART_SCHEMAS
+from engine.results.store import Store
+
+BATCH_FILES = 512
+
+_TABLES = {
+    "trials": """
+        SELECT o.object_key, p.* EXCLUDE (object_id)
+        FROM parts p JOIN objects o USING (object_id)
+        ORDER BY object_key, model, strategy, jitter_lo, jitter_hi, trial, step""",
+    "slice_candidates": """
+        SELECT s.slice_key, p.* EXCLUDE (slice_id)
+        FROM parts p JOIN slices s USING (slice_id)
+        ORDER BY slice_key, model, strategy, candidate""",
+    "overlaps": """
+        SELECT o.object_key, p.* EXCLUDE (object_id)
+        FROM parts p JOIN objects o USING (object_id)
+        ORDER BY object_key, model, strategy, candidate""",
+    "failures": """
+        SELECT p.* FROM parts p
+        ORDER BY unit_id, slice_id, object_id, model, strategy, stage, error, message""",
+}
+
+
+def load_factors(
+    connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest], store: Store
+) -> None:
+    """Create the temporary table `factor_parts` (schema FACTORS) from all factors cells."""
+    _create_empty(connection, "factor_parts", "SELECT * FROM parts", "factors", temporary=True)
+    for batch in _batches(manifests, "factors"):
+        _insert(connection, batch, store, "factors", "factor_parts", "FROM parts")
+
+
+def load_parts(
+    connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest], store: Store
+) -> None:
+    """Create and fill `trials, slice_candidates, overlaps, failures`.
+
+    Rows come in the order of their keys: object keys follow units, and each batch holds whole
+    units, so sorting a batch sorts the table.
+
+    Raises:
+        CorruptDataError: a part's rows do not all belong to objects of the study.
+    """
+    for table, query in _TABLES.items():
+        _create_empty(connection, table, query, table)
+        for batch in _batches(manifests, table):
+            _insert(connection, batch, store, table, table, query)
+
+
+def _create_empty(
+    connection: duckdb.DuckDBPyConnection,
+    target: str,
+    query: str,
+    part: str,
+    *,
+    temporary: bool = False,
+) -> None:
+    """A table with the columns `query` gives for parts of this kind, without rows."""
+    connection.register("parts", PART_SCHEMAS[part].empty_table())
+    kind = "TEMP TABLE" if temporary else "TABLE"
+    connection.execute(f'CREATE {kind} "{target}" AS SELECT * FROM ({query}) LIMIT 0')
+    connection.unregister("parts")
+
+
+def _batches(manifests: Sequence[Manifest], table: str) -> Iterator[list[Manifest]]:
+    """Manifests that hold rows of `table`, sorted, cut between units."""
+    batch: list[Manifest] = []
+    for manifest in sorted(manifests, key=lambda m: m.cell):
+        if not manifest.rows(table):
+            continue
+        if len(batch) >= BATCH_FILES and batch[-1].cell.unit_id != manifest.cell.unit_id:
+            yield batch
+            batch = []
+        batch.append(manifest)
+    if batch:
+        yield batch
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    batch: Sequence[Manifest],
+    store: Store,
+    part: str,
+    target: str,
+    query: str,
+) -> None:
+    files = [store.location(f.name) for m in batch for f in m.files if f.table == part]
+    expected = sum(manifest.rows(part) for manifest in batch)
+    ((inserted,),) = connection.execute(
+        f'INSERT INTO "{target}" WITH parts AS (FROM read_parquet($files)) {query}',
+        {"files": files},
+    ).fetchall()
+    if inserted != expected:
+        raise CorruptDataError(
+            f"rows of {part} do not match the study's objects one to one",
+            where=f"units {batch[0].cell.unit_id} to {batch[-1].cell.unit_id}",
+            got=f"{inserted} rows",
+            expected=f"{expected} rows",
+            remedy="run `samscope evaluate` again: the catalog changed since these cells ran",
+        )

@@ -1,0 +1,82 @@
+"""What the finaliser is told: the run, and the cells and objects its plan consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from engine.identity import PROTOCOL_VERSION
+from engine.results.manifest import Cell
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that defines a run's numbers, and where it was made.
+
+    Attributes:
+        study: `Study.model_dump(mode="json")`.
+        models: one mapping per model with the fields of `engine.models.base.Card` (name,
+            architecture, weights_sha256, trained_on, ...). An optional `untrained` overrules the
+            rule that a model without a checkpoint in the study has untrained weights.
+        numerics: model name -> device class, dtype, kernels, batch shapes.
+        collection_path: as the user gave it.
+        collection_sha256: checksum of the catalog.
+        created: ISO 8601 time at which the run began.
+        wall_s: seconds the evaluation took, all resumptions together; None where unknown.
+    """
+
+    study: Mapping[str, Any]
+    models: Sequence[Mapping[str, Any]]
+    numerics: Mapping[str, Mapping[str, Any]]
+    collection_path: str
+    collection_sha256: str
+    created: str
+    samscope_version: str
+    protocol_version: int = PROTOCOL_VERSION
+    algorithm_versions: Mapping[str, int] = field(default_factory=dict)
+    wall_s: float | None = None
+
+
+class Planned(Protocol):
+    """A cell of the plan; `engine.plan.PlannedCell` is one."""
+
+    @property
+    def cell(self) -> Cell: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def expected(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class ExpectedRow:
+    """A cell the plan asks for, under the identity that makes its rows valid now.
+
+    Attributes:
+        expected: trials it must yield, done or failed; objects for the factors cell.
+    """
+
+    cell: Cell
+    identity: str
+    expected: int
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """The population of a study and the cells that measure it.
+
+    Attributes:
+        cells: every cell, committed or not, the factors cells included.
+        object_ids: the objects the study evaluates (after `min_object_px` and `sample`).
+        exclusions: rows of `engine.collection.catalog_schema.EXCLUSIONS` that the study adds to
+            those of the catalog, such as objects below `min_object_px`; None: none.
+    """
+
+    cells: Sequence[Planned]
+    object_ids: Sequence[str]
+    exclusions: pa.Table | None = None

@@ -1,0 +1,170 @@
+"""A run directory: which study and collection it belongs to, and building its database.
+
+Layout: `study.yaml run.json parts/ results-*.duckdb results.duckdb report.html gallery/ run.log`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import engine
+import engine.models as models_room
+import engine.prompts as prompts_room
+import engine.scoring as scoring_room
+from engine.collection import intensity
+from engine.errors import UserError
+from engine.files import exclusive_lock, replace_file
+from engine.planning import Planning, read_study
+from engine.results.build import build
+from engine.results.parts import PartStore
+from engine.results.record import PlanSummary, RunRecord
+from engine.scoring import factors as factors_room
+from engine.study import Study
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A run directory and what it remembers beside its parts.
+
+    Attributes:
+        path: the directory.
+        collection: the collection it evaluates, absolute.
+        created: ISO 8601, when the run began.
+        wall_s: seconds of evaluation so far, all resumptions together.
+    """
+
+    path: Path
+    collection: Path
+    created: str
+    wall_s: float = 0.0
+
+    @classmethod
+    def prepare(cls, path: Path, study_path: Path, collection: Path) -> RunDir:
+        """Create the directory, or take up the one that is there.
+
+        Raises:
+            UserError: it belongs to another collection, or cannot be written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            replace_file(path / "study.yaml", study_path.read_bytes())
+        except OSError as error:
+            raise UserError("cannot write the run directory", where=str(path), got=error) from error
+        collection = collection.resolve()
+        if (path / "run.json").exists():
+            run = cls.open(path)
+            if run.collection != collection:
+                raise UserError(
+                    "this run directory belongs to another collection",
+                    where=str(path),
+                    got=str(collection),
+                    expected=str(run.collection),
+                    remedy="choose another --out",
+                )
+            return run
+        run = cls(path, collection, datetime.now(UTC).isoformat(timespec="seconds"))
+        run.save()
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunDir:
+        """An existing run directory. Raises UserError when it is none."""
+        try:
+            raw = json.loads((path / "run.json").read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(
+                "this is not a run directory",
+                where=str(path),
+                got="no readable run.json",
+                remedy="name the --out of `samscope evaluate`",
+            ) from error
+        return cls(path, Path(raw["collection"]), raw["created"], raw["wall_s"])
+
+    def save(self) -> None:
+        """Write `run.json`."""
+        record = {
+            "collection": str(self.collection),
+            "created": self.created,
+            "wall_s": self.wall_s,
+        }
+        replace_file(self.path / "run.json", (json.dumps(record, indent=1) + "\n").encode())
+
+    def worked(self, seconds: float) -> RunDir:
+        """Remember that evaluation took another `seconds`."""
+        run = replace(self, wall_s=self.wall_s + seconds)
+        run.save()
+        return run
+
+    def study(self) -> Study:
+        """The study as it was run last."""
+        return read_study(self.path / "study.yaml")
+
+
+def finalise(run: RunDir, planning: Planning) -> Path:
+    """Build and publish the database from what is committed; returns its path."""
+    plan = planning.plan
+    record = RunRecord(
+        study=plan.study.model_dump(mode="json"),
+        models=[asdict(card) for card in plan.cards.values()],
+        numerics={name: plan.numerics.as_record() for name in plan.cards},
+        collection_path=str(run.collection),
+        collection_sha256=planning.catalog.fingerprint,
+        created=run.created,
+        samscope_version=engine.__version__,
+        algorithm_versions=algorithm_versions(),
+        wall_s=run.wall_s,
+    )
+    objects = [ref.object_id for unit in plan.units for s in unit.slices for ref in s.objects]
+    summary = PlanSummary(list(plan.cells()), objects, planning.exclusions)
+    store = PartStore(run.path)
+    return build(record, summary, store.manifests(), planning.catalog, run.path, store=store)
+
+
+def algorithm_versions() -> dict[str, int]:
+    """Version of each room whose change can move a number."""
+    return {
+        "intensity": intensity.ALGORITHM_VERSION,
+        "prompts": prompts_room.ALGORITHM_VERSION,
+        "models": models_room.ALGORITHM_VERSION,
+        "scoring": scoring_room.ALGORITHM_VERSION,
+        "factors": factors_room.ALGORITHM_VERSION,
+    }
+
+
+@contextmanager
+def log_to_file(run_dir: Path) -> Iterator[None]:
+    """Add `run.log` to what the process logs."""
+    handler = logging.FileHandler(run_dir / "run.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def driver_lock(run_dir: Path) -> Iterator[None]:
+    """Hold the run directory; the lock dies with its process.
+
+    Raises:
+        UserError: another driver holds it; its process id is named.
+    """
+    with exclusive_lock(run_dir / "driver.lock") as holder:
+        if holder is not None:
+            raise UserError(
+                "another driver is at work on this run directory",
+                where=str(run_dir),
+                got=f"lock held by process {holder}",
+                remedy="wait until it ends, or choose another --out",
+            )
+        yield

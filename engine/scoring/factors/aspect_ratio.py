@@ -1,0 +1,11 @@
+"""Aspect ratio of an object's tight box."""
+
+from __future__ import annotations
+
+from engine.scoring.factors.base import FactorInput, Value
+
+
+def aspect_ratio(seen: FactorInput) -> dict[str, Value]:
+    """`aspect_ratio`: short over long side of the tight box, in (0, 1] (protocol section 5)."""
+    height, width = seen.crop.shape
+    return {"aspect_ratio": min(height, width) / max(height, width)}

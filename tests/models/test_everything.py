@@ -1,0 +1,178 @@
+"""Everything against SamAutomaticMaskGenerator: same masks, scores, points and order."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from model_samples import as_rgb, chosen, one_thread, smooth_image
+from segment_anything import SamAutomaticMaskGenerator
+
+from engine.models import load_model
+from engine.models.base import EverythingMasks, Image
+from engine.models.everything import grid_points, mask_boxes, suppress
+from engine.models.sam import SamModel
+from engine.study import EverythingParams
+
+ENOUGH = 20
+
+
+@pytest.fixture(scope="module")
+def scattered(tiny: SamModel) -> SamModel:
+    """An untrained model whose masks are small and scattered, so that their boxes differ.
+
+    Some are empty, which is where SAM's conventions matter.
+    """
+    network = copy.deepcopy(tiny.network)
+    with torch.no_grad():
+        for mlp in network.mask_decoder.output_hypernetworks_mlps:
+            mlp.layers[-1].bias -= 0.2
+        # SAM does not filter by thresholds <= 0: keep its predicted IoU above.
+        network.mask_decoder.iou_prediction_head.layers[-1].bias += 1
+    return SamModel(tiny.card, network, tiny.numerics, tiny.device)
+
+
+def all_masks(model: SamModel, image: Image, **params: float) -> EverythingMasks:
+    everything = EverythingParams.model_validate(
+        {"pred_iou_thresh": -1, "stability_score_thresh": -1, "box_nms_thresh": 1.0, **params}
+    )
+    return model.everything(model.embed([image])[0], everything)
+
+
+def thresholds(model: SamModel, image: Image, points: int, offset: float) -> dict[str, float]:
+    """Thresholds inside the distributions of this model's scores on this image."""
+    raw = all_masks(model, image, points_per_side=points, stability_score_offset=offset)
+    likely = float(np.quantile(raw.predicted_iou, 0.15))
+    stable = raw.stability_score[raw.predicted_iou > likely]
+    return {
+        "points_per_side": points,
+        "stability_score_offset": offset,
+        "pred_iou_thresh": likely,
+        "stability_score_thresh": float(np.quantile(stable[stable > 0], 0.15)),
+        "box_nms_thresh": 0.8,
+    }
+
+
+def by_library(model: SamModel, image: Image, params: dict[str, float]) -> list[dict[str, object]]:
+    with one_thread():
+        generator = SamAutomaticMaskGenerator(model.network, **params)
+        return list(generator.generate(as_rgb(image)))
+
+
+def assert_equal(found: EverythingMasks, expected: list[dict[str, object]]) -> None:
+    assert len(found) == len(expected)
+    for index, record in enumerate(expected):
+        assert np.array_equal(found.mask(index), record["segmentation"])
+        assert found.predicted_iou[index] == np.float32(record["predicted_iou"])
+        assert found.stability_score[index] == np.float32(record["stability_score"])
+        assert [found.points[index].tolist()] == record["point_coords"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "nms"),
+    [((120, 80), 0.7), ((90, 200), 0.95), ((260, 300, 3), 0.95), ((37, 401), 1.0)],
+    ids=str,
+)
+def test_equals_the_library(scattered: SamModel, shape: tuple[int, ...], nms: float) -> None:
+    image = smooth_image(shape)
+    params = {**thresholds(scattered, image, 12, 0.01), "box_nms_thresh": nms}
+    found = scattered.everything(
+        scattered.embed([image])[0], EverythingParams.model_validate(params)
+    )
+    assert_equal(found, by_library(scattered, image, params))
+    without_nms = all_masks(scattered, image, **{**params, "box_nms_thresh": 1.0})
+    assert found.n_raw == 3 * 12 * 12
+    assert ENOUGH <= len(found) <= found.n_raw - ENOUGH, "the comparison must have substance"
+    assert nms == 1 or len(found) <= len(without_nms) - ENOUGH, "suppression must matter"
+
+
+def test_each_threshold_filters_alone(scattered: SamModel) -> None:
+    image = smooth_image((120, 80))
+    full = thresholds(scattered, image, 8, 0.01)
+    sizes = []
+    for name in ("pred_iou_thresh", "stability_score_thresh", "box_nms_thresh"):
+        params = {**full, "pred_iou_thresh": -1, "stability_score_thresh": -1, "box_nms_thresh": 1}
+        params[name] = full[name]
+        if name == "stability_score_thresh":
+            # Undefined stability would reach NMS; SAM gives NaN there, we 0.
+            assert params[name] > 0
+        found = scattered.everything(
+            scattered.embed([image])[0], EverythingParams.model_validate(params)
+        )
+        expected = by_library(scattered, image, params)
+        for record in expected:
+            record["stability_score"] = np.nan_to_num(record["stability_score"])
+        assert_equal(found, expected)
+        sizes.append(len(found))
+    assert all(0 < size < 3 * 64 for size in sizes), sizes
+
+
+def test_the_order_is_the_protocols(scattered: SamModel) -> None:
+    found = all_masks(scattered, smooth_image((80, 80)), points_per_side=6)
+    raw = [
+        (-iou, y, x, mask)
+        for iou, (x, y), mask in zip(
+            found.predicted_iou, found.points, found.mask_index, strict=True
+        )
+    ]
+    assert raw == sorted(raw)
+    assert Counter(found.mask_index.tolist()) == {0: 36, 1: 36, 2: 36}
+
+
+def test_ties_keep_grid_order(scattered: SamModel) -> None:
+    """With one predicted IoU for all, what is left is decided by the grid alone."""
+    network = copy.deepcopy(scattered.network)
+    with torch.no_grad():
+        last = network.mask_decoder.iou_prediction_head.layers[-1]
+        last.weight.zero_()
+        last.bias.fill_(0.5)
+    model = SamModel(scattered.card, network, scattered.numerics, scattered.device)
+    image = smooth_image((120, 80))
+    params = {**thresholds(scattered, image, 10, 0.01), "pred_iou_thresh": 0.4}
+    found = model.everything(model.embed([image])[0], EverythingParams.model_validate(params))
+    position = [(y, x, m) for (x, y), m in zip(found.points, found.mask_index, strict=True)]
+    assert len(found) > ENOUGH
+    assert position == sorted(position)
+    assert_equal(found, by_library(model, image, params))
+
+
+def test_nothing_left_at_the_default_thresholds(tiny: SamModel) -> None:
+    found = tiny.everything(
+        tiny.embed([smooth_image((50, 70))])[0], EverythingParams(points_per_side=4)
+    )
+    assert len(found) == 0
+    assert found.packed.shape == (0, 50, 9)
+    assert (found.points.shape, found.n_raw) == ((0, 2), 48)
+
+
+def test_grid_points_are_cell_centres() -> None:
+    points = grid_points(2, height=8, width=20)
+    assert points.tolist() == [[5, 2], [15, 2], [5, 6], [15, 6]]
+
+
+def test_suppression_walks_in_the_given_order() -> None:
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60], [0, 0, 10, 10]], np.float32)
+    assert suppress(boxes, 0.7).tolist() == [0, 2]
+    assert suppress(boxes[::-1].copy(), 0.7).tolist() == [0, 1]
+    assert suppress(boxes, 0.95).tolist() == [0, 1, 2]
+
+
+def test_boxes_of_masks() -> None:
+    masks = np.zeros((3, 5, 7), np.bool_)
+    masks[1, 2:4, 3:7] = True
+    masks[2, 0, 0] = True
+    assert mask_boxes(masks).tolist() == [[0, 0, 0, 0], [3, 2, 6, 3], [0, 0, 0, 0]]
+
+
+@pytest.mark.long
+def test_vit_b_equals_the_library() -> None:
+    model = load_model(chosen("vit_b"))
+    assert isinstance(model, SamModel)
+    image = smooth_image((150, 200))
+    params = {**thresholds(model, image, 5, 0.02), "box_nms_thresh": 1.0}
+    found = model.everything(model.embed([image])[0], EverythingParams.model_validate(params))
+    assert ENOUGH <= len(found) <= found.n_raw - ENOUGH
+    assert_equal(found, by_library(model, image, params))

@@ -1,0 +1,201 @@
+"""Fourier order against a slow oracle, shapes with known answers and a transform by sampling."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from oracles import factors as oracle
+from oracles.masks import objects
+from scipy.ndimage import gaussian_filter
+
+from engine.scoring.factors.descriptors import EllipticSeries, curve_dice, search
+from engine.scoring.factors.outline import outline_of
+
+_ROWS, _COLUMNS = np.mgrid[-60:61, -60:61]
+
+
+def disc(radius: float) -> oracle.Mask:
+    inside: oracle.Mask = np.hypot(_ROWS, _COLUMNS) <= radius
+    return inside
+
+
+def flower(lobes: int) -> oracle.Mask:
+    edge = 40 + 12 * np.cos(lobes * np.arctan2(_ROWS, _COLUMNS))
+    inside: oracle.Mask = np.hypot(_ROWS, _COLUMNS) <= edge
+    return inside
+
+
+def measure(mask: oracle.Mask) -> tuple[float, int | None]:
+    found = search(outline_of(mask))
+    return found.order + 200.0 * (1.0 - found.dice), found.order_97
+
+
+@settings(max_examples=40, deadline=None)
+@given(objects(largest=20))
+def test_agrees_with_the_oracle_on_any_mask(mask: oracle.Mask) -> None:
+    value, order_97 = measure(mask)
+    expected, expected_97 = oracle.fourier_order(mask)
+    assert abs(value - expected) <= 0.5
+    assert order_97 == expected_97
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agrees_with_the_oracle_on_blobs(seed: int) -> None:
+    noise = np.random.default_rng(seed).normal(size=(48, 48))
+    mask = gaussian_filter(noise, 2 + seed / 2) > 0.02
+    value, order_97 = measure(mask)
+    expected, expected_97 = oracle.fourier_order(mask)
+    assert abs(value - expected) <= 0.5
+    assert order_97 == expected_97
+
+
+def test_a_disc_takes_one_harmonic() -> None:
+    value, order_97 = measure(disc(50))
+    assert order_97 == 1
+    assert 1.0 <= value < 3.0
+
+
+def test_a_mild_ellipse_takes_one_harmonic() -> None:
+    value, order_97 = measure((_ROWS / 40) ** 2 + (_COLUMNS / 50) ** 2 <= 1)
+    assert order_97 == 1
+    assert 1.0 <= value < 7.0
+
+
+def test_a_square_stops_at_the_first_plateau() -> None:
+    """Even harmonics of a square vanish, so order 2 gains nothing although 3 is good enough."""
+    square = (abs(_ROWS) <= 40) & (abs(_COLUMNS) <= 40)
+    value, order_97 = measure(square)
+    assert order_97 == 3
+    circles = [disc(radius) for radius in np.linspace(40, 58, 300)]
+    best = max(2 * (circle & square).sum() / (circle.sum() + square.sum()) for circle in circles)
+    assert 2 + 200 * (1 - best) - 0.5 <= value < 30  # order 1 is a circle, none fits better
+
+
+@pytest.mark.parametrize("lobes", [3, 5, 8])
+def test_a_star_needs_at_least_a_harmonic_below_its_lobes(lobes: int) -> None:
+    """r = R + d cos(k t) shows first in harmonics k - 1 and k + 1 of its coordinates."""
+    value, order_97 = measure(flower(lobes))
+    assert order_97 is not None
+    assert lobes - 1 <= order_97 <= 4 * lobes
+    assert value > 2
+
+
+def test_holes_and_smaller_components_do_not_matter() -> None:
+    plain = flower(5)
+    other = plain & ~disc(20)
+    other[:3, :3] = True
+    assert measure(other) == measure(plain)
+
+
+def test_place_and_border_do_not_matter() -> None:
+    mask = flower(5)[5:, 9:]
+    padded = np.pad(mask, ((13, 4), (7, 21)))
+    value, order_97 = measure(padded)
+    expected, expected_97 = measure(mask)
+    assert value == pytest.approx(expected, abs=1e-9)
+    assert order_97 == expected_97
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.ones((1, 1), dtype=bool),
+        np.ones((1, 2), dtype=bool),
+        np.ones((1, 200), dtype=bool),
+        np.ones((200, 1), dtype=bool),
+        np.eye(60, dtype=bool),
+        np.eye(60, dtype=bool)[::-1],
+        (np.indices((21, 21)).sum(axis=0) % 2).astype(bool),
+    ],
+    ids=["pixel", "domino", "row", "column", "diagonal", "antidiagonal", "chessboard"],
+)
+def test_degenerate_objects_are_finite(mask: oracle.Mask) -> None:
+    value, order_97 = measure(mask)
+    assert math.isfinite(value)
+    assert 1.0 <= value <= 264.0
+    assert (value, order_97) == pytest.approx(oracle.fourier_order(mask), abs=0.5)
+
+
+@pytest.mark.parametrize(("lobes", "expected"), [(32, 63), (35, None)])
+def test_the_search_goes_up_to_64(lobes: int, expected: int | None) -> None:
+    value, order_97 = measure(flower(lobes))
+    assert order_97 == expected
+    assert oracle.fourier_order(flower(lobes)) == (pytest.approx(value, abs=0.5), expected)
+
+
+def test_no_order_is_good_enough_for_a_comb() -> None:
+    mask = np.zeros((60, 240), dtype=bool)
+    mask[:4] = True
+    mask[:, ::2] = True
+    value, order_97 = measure(mask)
+    assert order_97 is None
+    assert value > 20
+
+
+def test_harmonics_are_those_of_the_curve_sampled_densely() -> None:
+    """The closed form against an FFT of the same polygon at 2^17 points of equal arc length."""
+    vertices = outline_of(flower(5)).vertices
+    closed = np.vstack([vertices, vertices[:1]])
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
+    n = 2**17
+    at = np.arange(n) * along[-1] / n
+    spectrum = np.fft.fft([np.interp(at, along, closed[:, axis]) for axis in (0, 1)]) / n
+    series = EllipticSeries(vertices)
+    for order in range(1, 13):
+        curve = series.raise_order()
+        kept = np.zeros((2, 1000), dtype=complex)
+        kept[:, : order + 1] = spectrum[:, : order + 1]
+        kept[:, -order:] = spectrum[:, -order:]
+        expected = np.fft.ifft(kept).real * 1000
+        np.testing.assert_allclose(curve, expected.T, atol=1e-4)
+
+
+def test_many_harmonics_give_the_outline_back() -> None:
+    vertices = outline_of(disc(30)).vertices
+    series = EllipticSeries(vertices)
+    for _ in range(300):
+        curve = series.raise_order()
+    gaps = np.hypot(*(curve[:, None] - vertices[None]).transpose(2, 0, 1)).min(axis=1)
+    assert gaps.max() < 0.6  # vertices are at most 1 apart
+
+
+def _by_oracle(curve: NDArray[np.float64], mask: oracle.Mask) -> float:
+    drawn = oracle.fill(curve, range(-9, 21), range(-9, 21))
+    canvas = np.pad(mask, ((9, 21 - mask.shape[0]), (9, 21 - mask.shape[1])))
+    return float(2 * (canvas & drawn).sum() / (canvas.sum() + drawn.sum()))
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(np.int64, st.tuples(st.integers(3, 12), st.just(2)), elements=st.integers(-16, 38)),
+    objects(largest=20),
+)
+def test_curves_through_pixel_centres_follow_the_half_open_rule(
+    halves: NDArray[np.int64], mask: oracle.Mask
+) -> None:
+    """Polygons on half-pixel points: many centres lie on edges, edges cross, leave the image."""
+    outline = outline_of(mask)
+    value = curve_dice(halves / 2.0, outline.before, outline.area_px)
+    assert value == _by_oracle(halves / 2.0, outline.filled)
+
+
+def test_a_square_on_pixel_centres_owns_its_upper_left_sides() -> None:
+    square = np.array([[0.0, 0.0], [0.0, 3.0], [3.0, 3.0], [3.0, 0.0]])
+    outline = outline_of(np.ones((3, 3), dtype=bool))
+    assert curve_dice(square, outline.before, outline.area_px) == 1.0
+    assert curve_dice(square[::-1], outline.before, outline.area_px) == 1.0
+
+
+def test_where_a_curve_covers_itself_twice_it_is_outside() -> None:
+    circle = np.arange(5) * 4 * np.pi / 5
+    pentagram = 10 + 9 * np.column_stack([np.cos(circle), np.sin(circle)])
+    core = np.zeros((21, 21), dtype=bool)
+    core[10, 10] = True
+    outline = outline_of(core)
+    assert curve_dice(pentagram, outline.before, outline.area_px) == 0.0

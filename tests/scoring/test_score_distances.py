@@ -1,0 +1,192 @@
+"""Border distances against brute force and by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import config
+from oracles import scores as oracle
+from oracles.masks import Mask, masks, not_empty, objects, shapes
+
+from engine.errors import SamscopeError
+from engine.results.schema import DISTANCES
+from engine.scoring import Distances, TruthBorder, border_kernels
+from engine.scoring.compiled import compiled
+from engine.scoring.distances import Border
+
+PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
+SPACINGS = st.one_of(
+    st.none(),
+    st.sampled_from([(1.0, 1.0), (0.5, 0.5), (0.4, 0.4), (0.1, 5.0), (3.0, 0.25)]),
+    st.tuples(st.floats(0.01, 50), st.floats(0.01, 50)),
+)
+
+
+def assert_equal(found: Distances, expected: dict[str, float | None]) -> None:
+    assert asdict(found).keys() == expected.keys()
+    for name, value in asdict(found).items():
+        wanted = expected[name]
+        if wanted is None:
+            assert value is None, name
+        else:
+            assert value == pytest.approx(wanted, rel=1e-9, abs=1e-9), name
+
+
+@given(PAIRS, SPACINGS, st.sampled_from([2.0, 0.5, 1.0, 1.5, math.sqrt(2), 3.0, 7.3]))
+@settings(max_examples=150)
+def test_distances_equal_brute_force(
+    pair: tuple[Mask, Mask], spacing: tuple[float, float] | None, tolerance: float
+) -> None:
+    truth, pred = pair
+    prepared = TruthBorder.from_mask(
+        truth, spacing, tolerance_px=tolerance, tolerance_mm=tolerance * 1.25
+    )
+    expected = oracle.distances(pred, truth, spacing, tolerance, tolerance * 1.25)
+    assert_equal(prepared.distances(pred), expected)
+
+
+@given(PAIRS)
+def test_hausdorff_in_pixels_is_the_root_of_an_integer(pair: tuple[Mask, Mask]) -> None:
+    found = TruthBorder.from_mask(pair[0]).distances(pair[1]).hausdorff_px
+    if found is not None:
+        assert found == math.sqrt(round(found * found))
+
+
+@given(objects())
+def test_borders_equal_brute_force(mask: Mask) -> None:
+    border = Border.from_mask(mask)
+    assert border is not None
+    assert np.stack([border.rows, border.columns], axis=1).tolist() == oracle.border(mask).tolist()
+    rows, columns = np.nonzero(mask)
+    assert (border.y0, border.y1) == (rows.min(), rows.max())
+    assert (border.x0, border.x1) == (columns.min(), columns.max())
+
+
+@given(PAIRS)
+def test_a_prepared_truth_is_not_used_up(pair: tuple[Mask, Mask]) -> None:
+    truth, pred = pair
+    prepared = TruthBorder.from_mask(truth, (1.0, 2.0))
+    first = prepared.distances(pred)
+    assert prepared.distances(truth) == Distances(0, 0, 0, 1, 0, 0, 0, 1)
+    assert prepared.distances(pred) == first == TruthBorder.from_mask(truth, (1, 2)).distances(pred)
+
+
+@given(PAIRS)
+def test_the_distances_are_symmetric(pair: tuple[Mask, Mask]) -> None:
+    if pair[1].any():
+        forth = TruthBorder.from_mask(pair[0], (0.5, 2.0)).distances(pair[1])
+        back = TruthBorder.from_mask(pair[1], (0.5, 2.0)).distances(pair[0])
+        assert asdict(forth) == pytest.approx(asdict(back), rel=1e-12)
+
+
+def test_by_hand() -> None:
+    """Two lone pixels 3 rows and 4 columns apart, and an empty prediction."""
+    truth, pred = np.zeros((2, 20, 30), dtype=bool)
+    truth[10, 10] = pred[13, 14] = True
+    near = TruthBorder.from_mask(truth, tolerance_px=5).distances(pred)
+    assert near == Distances(hausdorff_px=5, hd95_px=5, assd_px=5, nsd=1)
+    assert TruthBorder.from_mask(truth, tolerance_px=4.999).distances(pred).nsd == 0
+    stretched = TruthBorder.from_mask(truth, (4.0, 0.75), tolerance_mm=13).distances(pred)
+    assert stretched.hausdorff_mm == math.hypot(12, 3)
+    assert stretched.nsd_mm == 1
+    empty = np.zeros_like(pred)
+    assert TruthBorder.from_mask(truth).distances(empty) == Distances(nsd=0.0)
+    assert TruthBorder.from_mask(truth, (1, 1)).distances(empty) == Distances(nsd=0, nsd_mm=0)
+
+
+def test_a_ring_of_known_numbers() -> None:
+    """A 5 x 5 square inside a 9 x 9 square: 16 and 32 border pixels."""
+    truth, pred = np.zeros((2, 15, 15), dtype=bool)
+    truth[3:12, 3:12] = True
+    pred[5:10, 5:10] = True
+    found = TruthBorder.from_mask(truth).distances(pred)
+    outward = [0.0] * 0 + [2.0] * (4 * 5)
+    outward += [math.sqrt(5)] * 8 + [math.sqrt(8)] * 4
+    inward = [2.0] * 16
+    assert found.hausdorff_px == math.sqrt(8)
+    assert found.hd95_px == pytest.approx(np.percentile(outward, 95), abs=1e-12)
+    assert found.assd_px == pytest.approx((sum(outward) + sum(inward)) / 48, abs=1e-12)
+    assert found.nsd == (20 + 16) / 48
+
+
+def test_millimetre_ties_count_as_within() -> None:
+    """0.4 * hypot(3, 4) exceeds 2.0 by rounding in some orders of arithmetic, not in truth."""
+    truth, pred = np.zeros((2, 9, 9), dtype=bool)
+    truth[1, 1] = pred[4, 5] = True
+    assert TruthBorder.from_mask(truth, (0.4, 0.4)).distances(pred).nsd_mm == 1
+    assert TruthBorder.from_mask(truth, (0.4, 0.4 + 1e-13)).distances(pred).nsd_mm == 1
+    assert TruthBorder.from_mask(truth, (0.41, 0.41)).distances(pred).nsd_mm == 0
+
+
+@pytest.mark.parametrize("size", [(200, 300), (1, 700), (700, 1)])
+def test_larger_masks(size: tuple[int, int]) -> None:
+    """Far apart, speckled, full and touching every edge, at sizes with several machine words."""
+    rng = np.random.default_rng(3)
+    height, width = size
+    corner, opposite = np.zeros((2, *size), dtype=bool)
+    corner[: height // 8 + 1, : width // 8 + 1] = True
+    opposite[-(height // 9) - 1 :, -(width // 9) - 1 :] = True
+    speckled = rng.random(size) < 0.03
+    full = np.ones(size, dtype=bool)
+    frame = full.copy()
+    frame[2:-2, 2:-2] = False
+    shapes_ = [corner, opposite, speckled, full, frame]
+    for truth in shapes_:
+        prepared = TruthBorder.from_mask(truth, (0.7, 1.1))
+        for pred in shapes_:
+            assert_equal(prepared.distances(pred), oracle.distances(pred, truth, (0.7, 1.1)))
+
+
+def test_any_memory_layout_and_one_compiled_signature() -> None:
+    """Read-only, Fortran-ordered and strided masks neither change numbers nor recompile."""
+    rng = np.random.default_rng(0)
+    truth, pred = rng.random((2, 17, 23)) < 0.4
+    expected = TruthBorder.from_mask(truth, (1, 2)).distances(pred)
+    frozen = pred.copy()
+    frozen.flags.writeable = False
+    wide = np.zeros((17, 46), dtype=bool)
+    wide[:, ::2] = truth
+    for t in (truth, np.asfortranarray(truth), wide[:, ::2]):
+        for p in (pred, frozen, np.asfortranarray(pred), pred[::-1][::-1]):
+            assert TruthBorder.from_mask(t, (1, 2)).distances(p) == expected
+    for name in ("bounds", "border_pixels", "column_distance", "nearest_sq", "summary"):
+        assert len(getattr(border_kernels, name).signatures) == 1, name
+
+
+def test_kernels_work_where_nothing_can_be_kept(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No writable cache folder: numba refuses to cache, the kernel is compiled all the same."""
+
+    def twice(value: int) -> int:
+        return 2 * value
+
+    monkeypatch.setattr(config, "CACHE_LOCATOR_CLASSES", "ZipCacheLocator")
+    with caplog.at_level("INFO"):
+        kernel = compiled(twice)
+    assert kernel(21) == 42
+    assert "not kept" in caplog.text
+
+
+def test_field_names_are_the_stored_ones() -> None:
+    assert tuple(field.name for field in fields(Distances)) == DISTANCES
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    truth = np.ones((3, 4), dtype=bool)
+    with pytest.raises(SamscopeError, match="does not fit"):
+        TruthBorder.from_mask(truth).distances(np.ones((4, 4), dtype=bool))
+    with pytest.raises(SamscopeError, match="wrong form"):
+        TruthBorder.from_mask(truth).distances(np.ones((1, 3, 4), dtype=bool))
+    for spacing in ((0.0, 1.0), (1.0, -1.0), (math.nan, 1.0), (math.inf, 1.0)):
+        with pytest.raises(SamscopeError, match="d/c/1"):
+            TruthBorder.from_mask(truth, spacing, where="d/c/1")
+    with pytest.raises(SamscopeError, match="without pixels"):
+        TruthBorder.from_mask(~truth)
+    half_known = TruthBorder.from_mask(truth, (1.0, None)).distances(truth)
+    assert half_known == Distances(0, 0, 0, 1)
