@@ -66,9 +66,9 @@ def picture(
     pick: Mapping[str, Any], image: NDArray[np.uint8], truth: Mask, prompt: Prompt, predicted: Mask
 ) -> GalleryItem:
     """The gallery item of a row of the question `gallery`."""
-    title = f"{pick['strategy']}: {pick['pick']}"
+    title = f"{pick['model']}, {pick['strategy']}: {pick['pick']}"
     caption = (
-        f"{pick['model']}, {pick['structure']} in {pick['modality']}; Dice {pick['dice']:.3f}, "
+        f"{pick['structure']} in {pick['modality']}; Dice {pick['dice']:.3f}, "
         f"rank {pick['rank']} of {pick['n']}; {pick['object_id']}"
     )
     return GalleryItem(title, caption, draw(image, truth, prompt, predicted, title))
@@ -191,7 +191,8 @@ def _marker(drawing: ImageDraw.ImageDraw, x: float, y: float, *, positive: bool)
 
 def _detail(window: Window, shape: tuple[int, ...]) -> str:
     height, width = shape
-    return f"{window.x1 - window.x0}×{window.y1 - window.y0} of {width}×{height} px"
+    # the default font has no multiplication sign
+    return f"{window.x1 - window.x0} x {window.y1 - window.y0} of {width} x {height} px"
 
 
 def _frame(drawing: Image.Image, title: str, detail: str, prompt: Prompt) -> Image.Image:

@@ -27,7 +27,7 @@ def coverage(items: Sequence[Row]) -> str:
     expected = items[0]["expected"]
     if len(numbers) == 1:
         return f"{numbers[0]:,}/{expected:,}"
-    return f"{numbers[0]:,}–{numbers[-1]:,}/{expected:,}"
+    return f"{numbers[0]:,}–{numbers[-1]:,} / {expected:,}"
 
 
 def segments(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -138,6 +139,16 @@ def _sample(study: Row) -> str:
 
 def _list(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def moment(iso: str) -> str:
+    """An ISO 8601 time as `2026-11-23 10:00 UTC`; what is none stays as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    zone = (when.tzname() or "").removesuffix("+00:00")
+    return f"{when:%Y-%m-%d %H:%M} {zone}".strip()
 
 
 def duration(seconds: float | None) -> str:

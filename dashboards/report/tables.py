@@ -24,7 +24,8 @@ _HEADINGS = {
     "n_defined": "n defined", "n_empty": "n empty", "mean_jaccard": "Jaccard, mean",
     "mean_nsd": "NSD, mean", "median_hausdorff_px": "Hausdorff, median px",
     "median_hd95_px": "HD95, median px", "median_assd_px": "ASSD, median px",
-    "n_failures": "failures", "n_trials": "trials lost", "peak_memory_gib": "peak memory, GiB",
+    "n_excluded": "left out", "n_failures": "failures", "n_trials": "trials lost",
+    "peak_memory_gib": "peak memory, GiB",
     "jitter_lo": "from px", "jitter_hi": "to px",
 }  # fmt: skip
 

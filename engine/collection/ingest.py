@@ -31,6 +31,7 @@ from engine.identity import case_id, fingerprint
 ALGORITHM_VERSION = 1
 """Raise when curation or storage of the same raw files gives other values: all is made anew."""
 
+_EMPTY = REASONS["empty_case"].meaning
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[IngestEvent], None]
@@ -105,6 +106,7 @@ class _Ingest:
         )
         found = self._survey
         self._owner = dict(found.owner)
+        self._in_arrays = set(found.owner.values())
         self._outdated = {origin.spec for head in found.stale for origin in head.origins}
         self._commit = Committer(
             collection, info, made_by, unit_slices, found.stale, found.array_paths
@@ -135,7 +137,7 @@ class _Ingest:
         if raw.case in self._info.skipped:
             return self._exclude(raw, "recipe_skip", self._info.skipped[raw.case])
         if raw.case in self._survey.complete and not repeated:
-            return "unchanged", ""
+            return ("unchanged", "") if raw.case in self._in_arrays else ("excluded", _EMPTY)
         try:
             if repeated:
                 raise _taken(raw.case, raw.case)
@@ -145,7 +147,7 @@ class _Ingest:
         except CaseRefusedError as error:
             return self._exclude(raw, error.code, str(error))
         if not any(case.meaning for case in cases):
-            return "excluded", REASONS["empty_case"].meaning
+            return "excluded", _EMPTY
         return ("rebuilt" if raw.case in self._outdated else "stored"), ""
 
     def _read(self, raw: RawCase) -> list[CuratedCase]:
@@ -203,8 +205,7 @@ class _Ingest:
         """Replace the dataset's own fragment: its row, and the cases that are not in it."""
         info = self._info
         empty = [self._empty[name] for name in sorted(self._empty)]
-        detail = REASONS["empty_case"].meaning
-        gone = [exclusion(info.dataset, "empty_case", detail, one.case_id) for one in empty]
+        gone = [exclusion(info.dataset, "empty_case", _EMPTY, one.case_id) for one in empty]
         row = {
             "dataset": info.dataset,
             "title": info.title,

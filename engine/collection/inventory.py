@@ -105,7 +105,7 @@ def _slice_row(
         "hi": hi,
         "spacing_row_mm": case.spacing_mm[1],
         "spacing_col_mm": case.spacing_mm[2],
-        "flags": ["flat"] if lo == hi else [],
+        "flags": ["flat"] if (image == image[0, 0]).all() else [],
     }
 
 

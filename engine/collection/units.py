@@ -57,8 +57,8 @@ def plan_units(
     places = [place for place in range(len(slice_ids)) if has_objects[place]]
     places.sort(key=lambda place: slice_ids[place])
     n = len(places)
-    by_bytes = math.ceil(n * slice_bytes / UNIT_BYTES)
-    parts = min(n, max(math.ceil(n / unit_slices), by_bytes))
+    most = min(unit_slices, max(1, UNIT_BYTES // slice_bytes))
+    parts = math.ceil(n / most)
     units = []
     for part in range(parts):
         own = tuple(places[part * n // parts : (part + 1) * n // parts])

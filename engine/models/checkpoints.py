@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +27,23 @@ from engine.errors import CheckpointError
 from engine.models.network import NetworkConfig
 
 FORMAT = "samscope-1"
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_ZIP = b"PK\x03\x04"
+_LEGACY = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")
+"""The magic number at the start of files torch wrote before it used zip."""
+_BROKEN = (
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)
+"""What torch's readers raise on damaged bytes; found by flipping bytes at random."""
 _NAMED = 3
 """Keys an error message names of each sort."""
 
@@ -99,35 +117,49 @@ def read_checkpoint(path: Path, *, usual_name: str | None = None) -> Checkpoint:
 def _load(path: Path) -> object:
     _check_container(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of a foreign pickle protocol before it fails with a better message.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch reports a forbidden global and a broken stream with the same type.
-        if "Unsupported" in str(error) or "GLOBAL" in str(error):
-            raise CheckpointError(
-                "the checkpoint holds more than tensors and was not opened",
-                where=str(path),
-                got=_first_line(error),
-                expected="a state dict of tensors, loadable with weights_only=True",
-                remedy="save model.state_dict() instead of a whole object",
-            ) from error
+        raise _refused(path, error) from error
+    except _BROKEN as error:
         raise _damaged(path, error) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
-        raise _damaged(path, error) from error
-    except (AttributeError, TypeError, AssertionError) as error:
-        raise _damaged(path, error) from error
+
+
+def _refused(path: Path, error: pickle.UnpicklingError) -> CheckpointError:
+    """torch reports code, foreign pickle protocols and a broken stream with one error type."""
+    found = str(error).rpartition("WeightsUnpickler error:")[2]
+    if "Unsupported operand" in found:
+        return CheckpointError(
+            "the checkpoint was saved in a way torch does not read safely, or is damaged",
+            where=str(path),
+            got=_first_line(found),
+            expected="torch.save with its default pickle protocol (2)",
+            remedy="save it again with torch.save(state_dict, path)",
+        )
+    if "Unsupported" in found or "GLOBAL" in found:
+        return CheckpointError(
+            "the checkpoint holds more than tensors and was not opened",
+            where=str(path),
+            got=_first_line(found),
+            expected="a state dict of tensors, loadable with weights_only=True",
+            remedy="save model.state_dict() instead of a whole object",
+        )
+    return _damaged(path, _first_line(found))
 
 
 def _check_container(path: Path) -> None:
     """Recognise the file by its first bytes and verify a zip's checksums, which torch does not."""
     with path.open("rb") as stream:
-        start = stream.read(4)
-    if start == _ZIP:
+        start = stream.read(32)
+    if start.startswith(_ZIP):
         _check_zip(path)
-    elif start[:1] != _PICKLE:
+    elif _LEGACY not in start:
         raise CheckpointError(
             "this file is not a torch checkpoint",
             where=str(path),
-            got=f"{path.stat().st_size} bytes beginning with {start!r}",
+            got=f"{path.stat().st_size} bytes beginning with {start[:8]!r}",
             expected="a file written by torch.save",
         )
 

@@ -81,7 +81,7 @@ def torch_device(device: str) -> torch.device:
         UserError: not `cpu`, `cuda` or `cuda:N`, or no such device here.
     """
     kind, _, index = device.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()) or device == "cpu:":
+    if device not in ("cpu", "cuda") and not (kind == "cuda" and index.isdigit()):
         raise UserError("unknown device", got=device, expected="cpu, cuda or cuda:N")
     if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise UserError(

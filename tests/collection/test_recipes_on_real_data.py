@@ -17,7 +17,7 @@ from engine.collection.raw import CaseReport, find_cases, open_recipe, read_case
 # dataset: (ok cases, slices, objects over all cases, distinct structures, subjects)
 COUNTS = {
     "drishti_optic_disc": (8, 8, 16, 2, 8),
-    "hvsmr_whole_heart_cmr": (36, 36, 144, 8, 5),
+    "hvsmr_whole_heart_cmr": (36, 36, 129, 8, 5),
     "lung_cxr_demo": (4, 4, 4, 1, 4),
     "sam_med2d_demo": (4, 4, 28, 24, 4),
     "sct_spinal_cord_mri": (6, 162, 12, 6, 3),

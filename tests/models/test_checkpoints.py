@@ -162,14 +162,28 @@ def test_code_is_refused_and_not_run(
 ) -> None:
     path = tmp_path / "x.pth"
     torch.save({"a": Payload()}, path, _use_new_zipfile_serialization=zipped)
-    assert "more than tensors" in refusal(path)
+    message = refusal(path)
+    assert "more than tensors" in message
+    assert "print" in message
     assert "executed" not in capsys.readouterr().out
 
 
-def test_a_bare_pickle_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_other_pickle_protocols_get_a_remedy(tmp_path: Path, state: State, zipped: bool) -> None:
     path = tmp_path / "x.pth"
-    path.write_bytes(pickle.dumps(Payload()))
-    refusal(path)
+    torch.save(state, path, pickle_protocol=4, _use_new_zipfile_serialization=zipped)
+    message = refusal(path)
+    assert "default pickle protocol" in message
+    assert "Unsupported operand" in message
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_bare_pickle_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], protocol: int
+) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(pickle.dumps(Payload(), protocol=protocol))
+    assert "not a torch checkpoint" in refusal(path)
     assert "executed" not in capsys.readouterr().out
 
 
@@ -253,9 +267,9 @@ def test_equal_shapes_but_other_heads(tmp_path: Path, state: State) -> None:
     """Only samscope's own format can tell."""
     path = tmp_path / "own.pth"
     write_checkpoint(path, "miniature", miniature(), state, {})
-    encoder = {**MINIATURE["encoder"], "heads": 4}  # type: ignore[dict-item]
+    decoder = {**MINIATURE["decoder"], "heads": 4}  # type: ignore[dict-item]
     other = write_yaml(
-        tmp_path / "other.yaml", {"kind": "sam", "network": {**MINIATURE, "encoder": encoder}}
+        tmp_path / "other.yaml", {"kind": "sam", "network": {**MINIATURE, "decoder": decoder}}
     )
     with pytest.raises(CheckpointError, match="other heads"):
         describe(chosen(other, checkpoint=str(path)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from model_samples import MINIATURE, chosen, miniature_yaml, write_yaml
-from segment_anything import build_sam
+from segment_anything import sam_model_registry
 
 from engine.errors import UserError
 from engine.models import describe, load_model, model_names, read_config
@@ -38,7 +38,7 @@ def test_official_sizes_equal_the_library(name: str) -> None:
     import torch
 
     with torch.device("meta"):
-        library = build_sam.sam_model_registry[name]()
+        library = sam_model_registry[name]()
     own = empty_network(config(name).network)
     assert {k: tuple(v.shape) for k, v in library.state_dict().items()} == expected_shapes(
         config(name).network

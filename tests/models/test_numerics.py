@@ -41,7 +41,7 @@ def test_batches_are_a_partition_of_equal_shapes(prompts: list[Prompt], size: in
 
 
 def test_batches_by_hand() -> None:
-    """Groups by first appearance; two points and a box with one point stay apart (3 tokens each)."""
+    """Groups by first appearance; equal token counts of two kinds stay apart."""
     point, box = Point(1, 1, True), Box(0, 0, 1, 1)
     two, both, one = Prompt((point, point)), Prompt((point,), box), Prompt((point,))
     prompts = [two, both, two, one, both, two, two]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -109,9 +110,10 @@ def make(
             "seconds": {"read": 0.02, "embed": 1.5, "decode": 0.5, "score": 0.1},
             "worker": "host:1", "pid": 1, "peak_memory_bytes": 2**30,
         }  # fmt: skip
-        assert out.store.commit(
-            planned.cell, planned.identity, part_tables(rows), info, expected=planned.expected
-        )
+        with mock.patch("os.fsync"):  # slow, and nobody pulls the plug here
+            assert out.store.commit(
+                planned.cell, planned.identity, part_tables(rows), info, expected=planned.expected
+            )
         out.trials += rows.get("trials", [])
     return out
 

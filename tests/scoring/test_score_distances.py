@@ -173,6 +173,23 @@ def test_kernels_work_where_nothing_can_be_kept(
     assert "not kept" in caplog.text
 
 
+@given(
+    st.lists(st.integers(0, 400), min_size=1, max_size=300),
+    st.sampled_from(["as drawn", "ascending", "descending", "one value"]),
+)
+def test_percentile_of_any_sample(values: list[int], order: str) -> None:
+    """numpy's linear interpolation, with ties and in the orders that trouble selection."""
+    squares = np.array(values, dtype=np.float64)
+    if order == "one value":
+        squares[:] = squares[0]
+    elif order != "as drawn":
+        squares = np.sort(squares)[:: 1 if order == "ascending" else -1].copy()
+    before = squares.copy()
+    expected = np.percentile(np.sqrt(squares), 95)
+    assert border_kernels.percentile_95(squares) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert (squares == before).all()
+
+
 def test_field_names_are_the_stored_ones() -> None:
     assert tuple(field.name for field in fields(Distances)) == DISTANCES
 

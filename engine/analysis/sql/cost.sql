@@ -1,5 +1,5 @@
 -- Question: where did the time go?
--- Seconds of work per model and stage over all committed cells ("-": object factors), and the
+-- Seconds of work per model and stage over all committed cells, object factors apart, and the
 -- largest memory a worker used, in GiB. Workers run side by side: the sum exceeds the run's time.
 -- Source: design, table `units`.
 WITH stages AS (
@@ -7,9 +7,9 @@ WITH stages AS (
     FROM units WHERE state = 'committed'
 )
 SELECT
-    model, entry.key AS stage,
+    if(model = '-', '(object factors)', model) AS model, entry.key AS stage,
     sum(entry.value) AS seconds,
     max(peak_memory_bytes) / 2 ** 30 AS peak_memory_gib
 FROM stages
-GROUP BY model, entry.key
-ORDER BY model, seconds DESC, stage
+GROUP BY stages.model, entry.key
+ORDER BY stages.model, seconds DESC, stage

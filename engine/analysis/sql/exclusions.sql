@@ -10,7 +10,7 @@ SELECT
         ELSE 'dataset'
     END AS level,
     bool_or(refused) AS refused,
-    count(*) AS n,
+    count(*) AS n_excluded,
     min(detail) AS example
 FROM exclusions
 GROUP BY ALL

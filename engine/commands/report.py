@@ -1,0 +1,120 @@
+"""`samscope report`: the gallery is replayed from the collection, the page built from the database."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dashboards.gallery import GalleryItem, picture
+from dashboards.report import build_report
+from engine.analysis.questions import run as ask
+from engine.collection.catalog import Catalog
+from engine.collection.contract import SliceRef
+from engine.collection.reading import read_slices
+from engine.collection.sample import sample_units
+from engine.commands.say import out, problem
+from engine.errors import SamscopeError
+from engine.models.base import Model
+from engine.models.numerics import deterministic_cpu, numerics_of
+from engine.models.registry import load_model
+from engine.replay import Replayer
+from engine.results.query import connect
+from engine.rows import TrialKey
+from engine.runs import RunDir
+from engine.study import Study
+
+log = logging.getLogger(__name__)
+
+Pick = Mapping[str, Any]
+
+
+def report_command(run_dir: Path, *, with_gallery: bool = True) -> int:
+    """Write `RUN_DIR/report.html`; pictures go to `RUN_DIR/gallery/` as well."""
+    run = RunDir.open(run_dir)
+    items = list(gallery(run)) if with_gallery else []
+    out(str(build_report(run_dir, items)))
+    return 0
+
+
+def gallery(run: RunDir) -> Iterator[GalleryItem]:
+    """Best, median and worst mask per model and strategy, recomputed and checked.
+
+    A mask that cannot be reproduced is left out with a word on standard error.
+    """
+    study = run.study()
+    picks = _picks(run.path)
+    drawn: dict[int, GalleryItem] = {}
+    try:
+        refs = _slices_of(run, study, {pick["slice_id"] for pick in picks})
+    except SamscopeError as error:
+        problem(f"no gallery: {error}")
+        return
+    deterministic_cpu()
+    models: dict[str, Model] = {}
+    for (name, slice_id), places in _by_slice(picks).items():
+        try:
+            if name not in models:
+                models[name] = load_model(study.model(name), "cpu")
+            replayer = _replayer(run, study, models[name], refs[slice_id])
+            for place in places:
+                drawn[place] = _picture(study, replayer, picks[place])
+        except (SamscopeError, KeyError) as error:
+            problem(f"not in the gallery: {name} on {slice_id}: {error}")
+    folder = run.path / "gallery"
+    folder.mkdir(exist_ok=True)
+    for place, item in sorted(drawn.items()):
+        pick = picks[place]
+        path = folder / f"{pick['model']}-{pick['strategy']}-{pick['pick']}.png"
+        path.write_bytes(item.data())
+        yield item
+
+
+def _picks(run_dir: Path) -> list[Pick]:
+    """Rows of the question `gallery` with the stored counts of the mask that was selected."""
+    with connect(run_dir) as connection:
+        picks: pa.Table = ask(connection, "gallery")
+        connection.register("picks", picks)
+        rows = connection.sql(
+            """SELECT p.*, r.slice_id, r.candidate, r.tp, r.pred_px
+               FROM picks p JOIN results r USING (model, strategy, object_id, step)
+               WHERE r.jitter_lo = 0 AND r.jitter_hi = 0 AND r.trial = 0
+                 AND r.selection = 'predicted_iou'"""
+        ).to_arrow_table()
+    found: list[Pick] = rows.to_pylist()
+    order = {"best": 0, "median": 1, "worst": 2}
+    names = picks.column("strategy").unique().to_pylist()
+    return sorted(found, key=lambda p: (p["model"], names.index(p["strategy"]), order[p["pick"]]))
+
+
+def _by_slice(picks: Sequence[Pick]) -> dict[tuple[str, str], list[int]]:
+    """Places in `picks` by (model, slice), so that a slice is embedded once per model."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, pick in enumerate(picks):
+        groups[pick["model"], pick["slice_id"]].append(place)
+    return groups
+
+
+def _slices_of(run: RunDir, study: Study, wanted: set[str]) -> dict[str, SliceRef]:
+    units = sample_units(Catalog.open(run.collection), study).units
+    return {ref.slice_id: ref for unit in units for ref in unit.slices if ref.slice_id in wanted}
+
+
+def _replayer(run: RunDir, study: Study, model: Model, ref: SliceRef) -> Replayer:
+    pixels = read_slices(run.collection, [ref])[0]
+    return Replayer(study, model, numerics_of("cpu"), ref, pixels)
+
+
+def _picture(study: Study, replayer: Replayer, pick: Pick) -> GalleryItem:
+    replayed = replayer.replay(
+        study.strategy(pick["strategy"]),
+        TrialKey(pick["object_id"], 0, step=pick["step"]),
+        pick["candidate"],
+        tp=pick["tp"],
+        pred_px=pick["pred_px"],
+    )
+    return picture(pick, replayed.image, replayed.truth, replayed.prompt, replayed.mask)

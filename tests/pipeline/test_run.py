@@ -1,0 +1,185 @@
+"""The same study, run in different ways, gives the same results to the bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from engine.errors import UserError
+from engine.pipeline.run import run_study
+from engine.results.parts import PartStore
+from engine.results.query import run_sql
+from engine.runs import driver_lock
+from engine.study import Runtime
+from tests.pipeline.conftest import write_study
+
+pytestmark = pytest.mark.ray
+
+SLOW = "seconds_per_slice: 0.5\n"
+ONLY_FAKE = """\
+name: toy
+models: [{name: fake, model: FAKE}]
+strategies: [everything, point_1, box]
+jitter: {levels: [[0, 0], [0, 10]], trials: 2}
+"""
+
+
+def results(run: Path) -> pa.Table:
+    return run_sql(run, "FROM results ORDER BY ALL")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    ray_session: None, collection: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("one")
+    study = write_study(folder)
+    outcome = run_study(study, collection, folder / "run", Runtime(actors=1), Console(quiet=True))
+    assert outcome.exit_code == 0
+    # 3 cases x 4 slices x 2 objects; Everything 1 trial, three prompted strategies 3 each; 2 models
+    assert (outcome.expected, outcome.done) == (24 * 10 * 2, 24 * 10 * 2)
+    return folder / "run"
+
+
+@pytest.mark.timeout(240)
+def test_as_many_actors_as_cpus_give_the_same_results(
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    """Two actors on two CPUs: this hung when read tasks asked for a CPU each."""
+    study = write_study(tmp_path)
+    run_study(study, collection, tmp_path / "run", Runtime(actors=2), console)
+    workers = run_sql(tmp_path / "run", "SELECT DISTINCT worker FROM units")
+    assert len(workers) == 2
+    assert results(tmp_path / "run").equals(results(undisturbed))
+
+
+def test_a_finished_run_runs_nothing_again(
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    before = results(undisturbed)
+    outcome = run_study(write_study(tmp_path), collection, undisturbed, Runtime(), console)
+    assert outcome.units_run == 0
+    assert results(undisturbed).equals(before)
+
+
+def test_a_torn_part_is_set_aside_and_redone(
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    before = results(undisturbed)
+    victim = next(m for m in PartStore(undisturbed).manifests() if m.cell.strategy == "box")
+    part = undisturbed / victim.files[0].name
+    part.write_bytes(part.read_bytes()[:-10])
+    outcome = run_study(write_study(tmp_path), collection, undisturbed, Runtime(), console)
+    assert (outcome.units_run, outcome.done) == (1, outcome.expected)
+    assert results(undisturbed).equals(before)
+
+
+def test_a_new_strategy_runs_only_what_is_new(
+    ray_session: None, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    study = write_study(tmp_path, ONLY_FAKE)
+    run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
+    old = {m.attempt for m in PartStore(tmp_path / "run").manifests()}
+    study = write_study(tmp_path, ONLY_FAKE.replace("point_1,", "point_1, point_5,"))
+    outcome = run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
+    manifests = list(PartStore(tmp_path / "run").manifests())
+    new = {m.cell.strategy for m in manifests if m.attempt not in old}
+    assert new == {"point_5"}
+    assert old < {m.attempt for m in manifests}
+    assert outcome.pending == outcome.failed == 0
+
+
+def test_failures_are_rows_and_coverage_adds_up(
+    ray_session: None, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    """`block` begins in column 6: every batch with such a box fails, the rest goes on."""
+    study = write_study(tmp_path, ONLY_FAKE, fake="fail_on_x: 6\n")
+    outcome = run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
+    assert outcome.exit_code == 1
+    assert outcome.failed > 0
+    assert outcome.expected == outcome.done + outcome.failed
+    coverage = run_sql(tmp_path / "run", "FROM coverage").to_pylist()
+    assert all(r["expected"] == r["done"] + r["failed"] + r["pending"] for r in coverage)
+    failures = run_sql(tmp_path / "run", "FROM failures").to_pylist()
+    assert {f["error"] for f in failures} == {"FakeFailureError"}
+    assert sum(f["n_trials"] for f in failures) == outcome.failed
+    statuses = run_sql(
+        tmp_path / "run",
+        "SELECT status, count(*) n, count(dice) defined FROM results GROUP BY ALL ORDER BY ALL",
+    ).to_pylist()
+    assert {s["status"]: s["defined"] == 0 for s in statuses}["failed"]
+
+    write_study(tmp_path, ONLY_FAKE)  # the cause is repaired; failed cells run again when asked
+    again = run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
+    assert again.units_run == 0
+    retried = run_study(
+        study, collection, tmp_path / "run", Runtime(actors=1, retry_failed=True), console
+    )
+    assert (retried.failed, retried.done) == (0, retried.expected)
+
+
+def test_an_unreadable_unit_becomes_failure_rows(
+    ray_session: None, tmp_path: Path, console: Console
+) -> None:
+    from tests.worlds import toy_collection
+
+    collection = toy_collection(tmp_path / "toy.zarr", cases=2, slices=2)
+    shard = next(p for p in (collection / "toy/case0/labels").rglob("*") if p.is_file() and p.name != "zarr.json")
+    shard.write_bytes(b"damaged")
+    study = write_study(tmp_path, ONLY_FAKE)
+    outcome = run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
+    assert outcome.expected == outcome.done + outcome.failed
+    assert outcome.failed == outcome.expected // 2
+    errors = run_sql(tmp_path / "run", "SELECT DISTINCT stage, error FROM failures").to_pylist()
+    assert errors == [{"stage": "read", "error": "CorruptDataError"}]
+
+
+@pytest.mark.timeout(240)
+def test_killed_in_the_middle_and_resumed(
+    ray_session: None, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    calm = write_study(tmp_path / "calm", ONLY_FAKE)
+    run_study(calm, collection, tmp_path / "calm/run", Runtime(actors=1), console)
+    study = write_study(tmp_path / "killed", ONLY_FAKE, fake=SLOW)
+    run = tmp_path / "killed/run"
+    command = [
+        sys.executable, "-m", "engine", "evaluate", str(study),
+        "--collection", str(collection), "--out", str(run), "--actors", "2",
+    ]  # fmt: skip
+    env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    driver = subprocess.Popen(command, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    _wait_for(lambda: len(list(PartStore(run).manifests())) >= 4, driver)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    committed = len(list(PartStore(run).manifests()))
+    outcome = run_study(study, collection, run, Runtime(actors=1), console)
+    assert 0 < outcome.units_run < outcome.units_total, committed
+    assert results(run).equals(results(tmp_path / "calm/run"))
+
+
+def _wait_for(ready: object, driver: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert driver.poll() is None, "the driver ended before it could be killed"
+        if callable(ready) and ready():
+            return
+        time.sleep(0.1)
+    driver.kill()
+    pytest.fail("nothing was committed in 120 s")
+
+
+def test_a_second_driver_is_refused(collection: Path, tmp_path: Path, console: Console) -> None:
+    study = write_study(tmp_path)
+    (tmp_path / "run").mkdir()
+    with driver_lock(tmp_path / "run"):
+        with pytest.raises(UserError, match="another driver") as caught:
+            run_study(study, collection, tmp_path / "run", Runtime(), console)
+        assert str(os.getpid()) in str(caught.value)

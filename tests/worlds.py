@@ -1,0 +1,46 @@
+"""Small collections made in memory, for tests of what comes after ingest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.collection.case import CuratedCase, Label, SourceFile
+from engine.collection.ingest import ingest_cases
+from engine.collection.source import DatasetInfo
+
+INFO = DatasetInfo("toy", "Toy", "CC0", "made by tests", 1, "0" * 64, "0" * 64)
+
+
+def volume(name: str, *, slices: int, size: int = 64, seed: int = 0) -> CuratedCase:
+    """A noisy CT-like volume with a rectangle and a disc in each slice."""
+    rng = np.random.default_rng(seed)
+    image = rng.integers(-200, 200, (slices, size, size)).astype(np.int16)
+    labels = np.zeros((1, slices, size, size), np.uint8)
+    y, x = np.mgrid[:size, :size]
+    for index in range(slices):
+        labels[0, index, 8 + index : 28 + index, 6:30] = 1
+        labels[0, index][(y - 44) ** 2 + (x - 44 + index) ** 2 <= 100] = 2
+    image[labels[0] == 1] += 300
+    image[labels[0] == 2] += 600
+    return CuratedCase(
+        dataset="toy",
+        case=name,
+        subject=name,
+        modality="CT",
+        plane="axial",
+        image=image,
+        labels=labels,
+        meaning=(Label(0, 1, "block"), Label(0, 2, "disc")),
+        spacing_mm=(5.0, 0.8, 0.7),
+        affine=None,
+        sources=(SourceFile(f"{name}.nii.gz", "0" * 64),),
+    )
+
+
+def toy_collection(path: Path, *, cases: int = 3, slices: int = 4, unit_slices: int = 2) -> Path:
+    """`cases` volumes of `slices` slices with two objects each."""
+    made = [volume(f"case{i}", slices=slices, seed=i) for i in range(cases)]
+    ingest_cases(INFO, made, path, unit_slices=unit_slices)
+    return path
