@@ -85,7 +85,8 @@ class Plan:
             cells = tuple(cell for cell in unit.cells if not committed(cell))
             if cells:
                 rest.append(replace(unit, cells=cells))
-        return rest
+        # The longest first: a long unit that starts last would keep one worker busy alone.
+        return sorted(rest, key=lambda unit: -sum(cell.expected for cell in unit.cells))
 
 
 def make_plan(

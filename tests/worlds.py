@@ -44,3 +44,21 @@ def toy_collection(path: Path, *, cases: int = 3, slices: int = 4, unit_slices: 
     made = [volume(f"case{i}", slices=slices, seed=i) for i in range(cases)]
     ingest_cases(INFO, made, path, unit_slices=unit_slices)
     return path
+
+
+STUDY = """\
+name: toy
+models: [tiny, {name: fake, model: FAKE}]
+strategies: [everything, point_1, point_5_neg_5, box]
+jitter: {levels: [[0, 0], [0, 10]], trials: 2}
+"""
+
+
+def write_study(folder: Path, text: str = STUDY, fake: str = "") -> Path:
+    """A study file and the YAML of its fake model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = folder / "fake.yaml"
+    model.write_text(f"kind: fake\n{fake}")
+    path = folder / "study.yaml"
+    path.write_text(text.replace("FAKE", str(model)))
+    return path

@@ -100,13 +100,15 @@ def check_case(case: CuratedCase) -> None:
             remedy="repair the file or leave the case out in the recipe",
         )
     _check_meaning(case)
+    _check_values(case)
 
 
 def _check_meaning(case: CuratedCase) -> None:
     code = "unknown_label_value"
+    largest = np.iinfo(case.labels.dtype).max
     for label in case.meaning:
-        if not 0 <= label.layer < case.labels.shape[0] or label.value < 1:
-            got, expected = (label.layer, label.value), "an existing layer and a value above 0"
+        if not (0 <= label.layer < len(case.labels) and 1 <= label.value <= largest):
+            got, expected = (label.layer, label.value), "an existing layer and a value of its dtype"
             raise _invalid(case, "label (layer, value)", got, expected, code)
     repeatable: tuple[tuple[str, list[Any]], ...] = (
         ("(layer, value)", [(label.layer, label.value) for label in case.meaning]),
@@ -116,12 +118,18 @@ def _check_meaning(case: CuratedCase) -> None:
         for key, times in Counter(keys).most_common(1):
             if times > 1:
                 raise _invalid(case, f"label {kind}", key, "each named once", code)
+
+
+def _check_values(case: CuratedCase) -> None:
     for layer, stack in enumerate(case.labels):
-        known = {label.value for label in case.meaning if label.layer == layer}
-        for value in np.flatnonzero(np.bincount(stack.ravel())).tolist():
-            if value and value not in known:
-                named = f"a value the recipe names: {sorted(known)}"
-                raise _invalid(case, f"label value in layer {layer}", value, named, code)
+        named = np.zeros(np.iinfo(stack.dtype).max + 1, np.bool_)
+        named[[0, *(label.value for label in case.meaning if label.layer == layer)]] = True
+        for plane in stack:  # numpy indexes and counts with 8 bytes a pixel: not a volume at once
+            if not named[plane].all():
+                value = int(plane[~named[plane]][0])
+                expected = f"one of {np.flatnonzero(named)[1:].tolist()}, as the recipe names them"
+                what = f"label value in layer {layer}"
+                raise _invalid(case, what, value, expected, "unknown_label_value")
 
 
 def _invalid(

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from engine.errors import UserError, nearest
 
-MAX_TEXT_ROWS = 1000
+MAX_TEXT_ROWS = 200
 
 
 def export(table: pa.Table, fmt: str, stream: BinaryIO) -> None:

@@ -10,7 +10,7 @@ import pytest
 import ray
 from rich.console import Console
 
-from tests.worlds import toy_collection
+from worlds import toy_collection
 
 
 @pytest.fixture(scope="session")
@@ -29,21 +29,3 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def console() -> Console:
     return Console(file=StringIO())
-
-
-STUDY = """\
-name: toy
-models: [tiny, {name: fake, model: FAKE}]
-strategies: [everything, point_1, point_5_neg_5, box]
-jitter: {levels: [[0, 0], [0, 10]], trials: 2}
-"""
-
-
-def write_study(folder: Path, text: str = STUDY, fake: str = "") -> Path:
-    """A study file and the YAML of its fake model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model = folder / "fake.yaml"
-    model.write_text(f"kind: fake\n{fake}")
-    path = folder / "study.yaml"
-    path.write_text(text.replace("FAKE", str(model)))
-    return path

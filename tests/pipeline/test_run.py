@@ -19,7 +19,7 @@ from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import driver_lock
 from engine.study import Runtime
-from tests.pipeline.conftest import write_study
+from worlds import toy_collection, write_study
 
 pytestmark = pytest.mark.ray
 
@@ -129,8 +129,6 @@ def test_failures_are_rows_and_coverage_adds_up(
 def test_an_unreadable_unit_becomes_failure_rows(
     ray_session: None, tmp_path: Path, console: Console
 ) -> None:
-    from tests.worlds import toy_collection
-
     collection = toy_collection(tmp_path / "toy.zarr", cases=2, slices=2)
     shard = next(p for p in (collection / "toy/case0/labels").rglob("*") if p.is_file() and p.name != "zarr.json")
     shard.write_bytes(b"damaged")

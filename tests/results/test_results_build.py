@@ -377,7 +377,7 @@ def test_catalog_may_be_an_object(made: Synthetic) -> None:
 
 
 def test_population_leaves_out_what_the_study_does(made: Synthetic) -> None:
-    catalog = pq.read_table(made.catalog / "objects.parquet")
+    catalog = pq.read_table(made.catalog / "objects.parquet")  # two of its objects have 41 px
     assert ask(made, "SELECT count(*) AS n FROM objects") == [
         {"n": len(catalog) - 2}
     ]  # two of 41 px
