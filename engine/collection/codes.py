@@ -13,9 +13,10 @@ from engine.collection.layers import Part
 from engine.collection.readers.pixels import merge_grey
 from engine.errors import CaseRefusedError
 
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer]
 Colour = tuple[int, int, int]
 
+_EXACT = 2**53  # from here on floats cannot tell whole numbers apart
 _TABLE_SPAN = 2**22  # spans of codes up to this are counted in a table, wider ones are sorted
 
 
@@ -41,38 +42,41 @@ class Dense:
     """A label map with its codes renumbered 0, 1, 2, ... without gaps.
 
     Attributes:
-        codes: int64[n], ascending, each present in the map.
+        codes: integers [n], ascending, each present in the map.
         counts: int64[n], pixels of each.
-        index: int32[slice, y, x], position in `codes`.
+        number: int32[slice, y, x], position in `codes` plus 1 (`find_objects` ignores zeros).
     """
 
     codes: Codes
     counts: NDArray[np.int64]
-    index: NDArray[np.int32]
+    number: NDArray[np.int32]
 
     @classmethod
     def of(cls, codes: Codes) -> Dense:
+        """Renumber integers [slice, y, x]; wide copies are made of one slice at a time only."""
         lo, hi = int(codes.min()), int(codes.max())
         if hi - lo >= _TABLE_SPAN:
             values, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
-            return cls(values, counts, index.reshape(codes.shape).astype(np.int32))
-        table = np.bincount((codes - lo).ravel())
-        position = np.cumsum(table > 0, dtype=np.int32) - 1
-        values = np.flatnonzero(table) + lo
-        return cls(values, table[values - lo], np.asarray(position[codes - lo], dtype=np.int32))
+            return cls(values, counts, (index.reshape(codes.shape) + 1).astype(np.int32))
+        table = np.zeros(hi - lo + 1, dtype=np.int64)
+        for plane in codes:
+            table += np.bincount(plane.astype(np.int64).ravel() - lo, minlength=len(table))
+        number = np.cumsum(table > 0, dtype=np.int32)
+        dense = np.empty(codes.shape, dtype=np.int32)
+        for plane, out in zip(codes, dense, strict=True):
+            out[...] = number[plane.astype(np.int64) - lo]
+        return cls(np.flatnonzero(table) + lo, table[table > 0], dense)
 
     def parts(self, meaning: Iterable[tuple[str, int, Sequence[int]]]) -> list[Part]:
         """One part per (structure, instance, codes) of which a pixel is present."""
-        boxes = find_objects(self.index + 1)
-        place = {int(code): n for n, code in enumerate(self.codes)}
+        boxes = find_objects(self.number)
+        place = {int(code): n for n, code in enumerate(self.codes, start=1)}
         out = []
         for structure, instance, codes in meaning:
             found = [place[code] for code in codes if code in place]
             if found:
-                box = _hull([boxes[n] for n in found])
-                inside = self.index[box]
-                mask = inside == found[0] if len(found) == 1 else np.isin(inside, found)
-                out.append(Part(structure, instance, box, mask))
+                box = _hull([boxes[n - 1] for n in found])
+                out.append(Part(structure, instance, box, self.number[box], tuple(found)))
         return out
 
 
@@ -92,17 +96,18 @@ def whole_numbers(label: LabelMap) -> Codes:
     array = _grey(label)
     if array.dtype.kind == "f":
         values = array.astype(np.float64)
-        broken = values != np.rint(values)
+        broken = (values != np.rint(values)) | (np.abs(values) >= _EXACT)
         if broken.any():
             raise CaseRefusedError(
                 "label values are not whole numbers",
                 code="dtype_mismatch",
                 where=label.path,
-                got=f"{int(broken.sum())} fractions in {array.dtype}, e.g. {values[broken][0]:g}",
+                got=f"{int(broken.sum())} such values in {array.dtype}, e.g. {values[broken][0]:g}",
                 expected="whole numbers",
                 remedy="use the label before interpolation, or kind: mask with a threshold",
             )
-    return array.astype(np.int64)
+        return array.astype(np.int64)
+    return array.astype(np.uint8) if array.dtype == np.bool_ else np.asarray(array)
 
 
 def grey_levels(label: LabelMap) -> NDArray[np.generic]:
@@ -169,7 +174,7 @@ def to_nearest(codes: Codes, known: Sequence[int]) -> Codes:
     want = np.array([unpack(code) for code in known])
     squared = ((have[:, None, :] - want[None, :, :]) ** 2).sum(axis=2)
     chosen = np.array(known, dtype=np.int64)[squared.argmin(axis=1)]  # argmin: first of equals
-    return np.asarray(chosen[dense.index], dtype=np.int64)
+    return np.asarray(chosen[dense.number - 1], dtype=np.int64)
 
 
 def counted(wrong: Sequence[int], dense: Dense, colours: bool) -> str:

@@ -19,18 +19,30 @@ _MOST_VALUES = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True)
 class Part:
-    """One object of a case: its mask within a box.
+    """One object of a case: some numbers of a map, within a box.
+
+    The mask is made when asked for: a volume with a hundred structures spread over it would
+    otherwise need a hundred volumes of memory.
 
     Attributes:
         structure, instance: what it is; instance 0 unless the data set labels instances.
         box: one slice object per spatial axis, start and stop given.
-        mask: bool[...] of the box's size, at least one True.
+        numbers: integers or bool of the box's size, a view of the whole map.
+        members: numbers that belong to the object, at least one pixel of each.
     """
 
     structure: str
     instance: int
     box: tuple[slice, ...]
-    mask: NDArray[np.bool_]
+    numbers: NDArray[np.generic]
+    members: tuple[int, ...]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """bool[...] of the box's size."""
+        if len(self.members) == 1:
+            return np.asarray(self.numbers == self.members[0])
+        return np.isin(self.numbers, self.members)
 
 
 def part_of(structure: str, mask: NDArray[np.bool_], instance: int = 0) -> Part | None:
@@ -42,7 +54,7 @@ def part_of(structure: str, mask: NDArray[np.bool_], instance: int = 0) -> Part 
         if not len(inside):
             return None
         box.append(slice(int(inside[0]), int(inside[-1]) + 1))
-    return Part(structure, instance, tuple(box), mask[tuple(box)].copy())
+    return Part(structure, instance, tuple(box), mask[tuple(box)], (1,))
 
 
 def unite(parts: Sequence[Part]) -> list[Part]:
@@ -56,7 +68,7 @@ def unite(parts: Sequence[Part]) -> list[Part]:
 def _union(group: list[Part]) -> Part:
     ends = [
         (min(part.box[a].start for part in group), max(part.box[a].stop for part in group))
-        for a in range(group[0].mask.ndim)
+        for a in range(group[0].numbers.ndim)
     ]
     mask = np.zeros([stop - start for start, stop in ends], dtype=np.bool_)
     for part in group:
@@ -66,7 +78,7 @@ def _union(group: list[Part]) -> Part:
         )
         mask[inner] |= part.mask
     box = tuple(slice(start, stop) for start, stop in ends)
-    return Part(group[0].structure, group[0].instance, box, mask)
+    return Part(group[0].structure, group[0].instance, box, mask, (1,))
 
 
 def layer(
@@ -89,20 +101,26 @@ def layer(
     used: list[int] = []
     meaning = []
     for part in parts:
-        index = _first_fit(layers, used, part)
+        mask = part.mask
+        index = _first_fit(layers, used, part.box, mask)
         if index == len(layers):
             layers.append(np.zeros(shape, dtype=np.uint16))
             used.append(0)
         used[index] += 1
-        layers[index][part.box][part.mask] = used[index]
+        layers[index][part.box][mask] = used[index]
         meaning.append(Label(index, used[index], part.structure, part.instance))
     stack = np.stack(layers) if layers else np.zeros((1, *shape), dtype=np.uint16)
     small = max(used, default=0) <= np.iinfo(np.uint8).max
     return stack.astype(np.uint8 if small else np.uint16), tuple(meaning)
 
 
-def _first_fit(layers: list[NDArray[np.uint16]], used: list[int], part: Part) -> int:
+def _first_fit(
+    layers: list[NDArray[np.uint16]],
+    used: list[int],
+    box: tuple[slice, ...],
+    mask: NDArray[np.bool_],
+) -> int:
     for index, painted in enumerate(layers):
-        if used[index] < _MOST_VALUES and not painted[part.box][part.mask].any():
+        if used[index] < _MOST_VALUES and not painted[box][mask].any():
             return index
     return len(layers)

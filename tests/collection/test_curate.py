@@ -103,7 +103,7 @@ def four_d(root: Path, label_frames: int | None) -> NDArray[np.int16]:
     nifti(root / "i.nii.gz", frames, AFFINE)
     label = (VOXELS > 60).astype(np.uint8)
     if label_frames is not None:
-        label = np.stack([(VOXELS > 30 * n).astype(np.uint8) for n in range(label_frames)], -1)
+        label = np.stack([np.greater(VOXELS, 30 * n) for n in range(label_frames)], -1).astype("u1")
     nifti(root / "l.nii.gz", label, AFFINE)
     return frames
 

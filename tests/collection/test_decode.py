@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ def test_values(dtype: str) -> None:
     np.testing.assert_array_equal(found["a"], array == 1)
 
 
+@settings(deadline=None)
 @given(arrays(np.int32, SHAPE, elements=st.sampled_from([0, 1, 2, 3, -4, 10**9])))
 def test_values_by_plain_comparison(array: NDArray[np.int32]) -> None:
     names = {"one": 1, "two_three": [2, 3], "minus": -4, "huge": 10**9, "whole": [1, 2]}
@@ -77,6 +78,17 @@ def test_float_labels_that_are_not_whole_refuse(kind: str) -> None:
     error = refused(source(kind=kind, **fields), np.array([[[0, 0.5, 1.0]]]))
     assert error.code == "dtype_mismatch"
     assert "0.5" in str(error)
+
+
+def test_floats_too_large_to_be_exact_refuse() -> None:
+    label = source(kind="instances", structure="x")
+    assert refused(label, np.array([[[0, 1e30]]])).code == "dtype_mismatch"
+
+
+def test_integers_beyond_int64_are_told_apart() -> None:
+    array = np.array([[[0, 2**64 - 1, 2**64 - 2]]], dtype=np.uint64)
+    error = refused(source(kind="values", structures={"x": 1}), array)
+    assert str(2**64 - 1) in str(error)
 
 
 def test_colour_files_are_no_values_unless_grey() -> None:
@@ -130,6 +142,7 @@ def test_wide_colours_refuse() -> None:
     assert error.code == "dtype_mismatch"
 
 
+@settings(deadline=None)
 @given(arrays(np.uint8, (1, 3, 4, 3)))
 def test_nearest_colour_by_plain_search(array: NDArray[np.uint8]) -> None:
     label = source(kind="colours", nearest=True, structures=DISC_AND_CUP, ignore=[[0, 0, 255]])
@@ -195,6 +208,7 @@ def test_the_file_name_names_the_structure() -> None:
     assert list(masks(label, np.ones(SHAPE), structure="spleen")) == ["spleen"]
 
 
+@settings(deadline=None)
 @given(arrays(np.uint16, SHAPE, elements=st.sampled_from([0, 1, 5, 300, 65535])))
 def test_instances(array: NDArray[np.uint16]) -> None:
     found = masks(source(kind="instances", structure="cell", ignore=[5]), array)

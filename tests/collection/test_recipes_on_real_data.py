@@ -78,7 +78,8 @@ def test_planes_and_spacings(shared_data: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "case", "image", "label", "structure", "value"),
     [
-        ("sct_spinal_cord_mri", "t2", "t2/t2", "t2/t2_seg-manual_labeled", "spinal_cord_level_c4", 4),
+        ("sct_spinal_cord_mri", "t2", "t2/t2", "t2/t2_seg-manual_labeled",
+         "spinal_cord_level_c4", 4),
         ("sct_spinal_cord_mri", "mt1", "mt/mt1", "mt/mt1_gmseg_goldstandard",
          "spinal_cord_grey_matter", 1),
         ("totalsegmentator_ct_mr", "example_mr", "tests/reference_files/example_mr_sm",

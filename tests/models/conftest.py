@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from model_samples import chosen
+from model_samples import chosen, one_thread
 
 from engine.models import load_model
 from engine.models.sam import SamModel
@@ -14,3 +16,10 @@ def tiny() -> SamModel:
     model = load_model(chosen("tiny"))
     assert isinstance(model, SamModel)
     return model
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The library's side of a comparison needs it too, and a busy machine is kinder to it."""
+    with one_thread():
+        yield

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from model_samples import MINIATURE, chosen, miniature, miniature_yaml, write_yaml
@@ -149,6 +150,26 @@ def test_one_flipped_bit_in_a_weight(saved: Path) -> None:
     content[len(content) // 2] ^= 1
     saved.write_bytes(bytes(content))
     assert "wrong checksum" in refusal(saved)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_damaged_bytes_never_escape_as_another_error(
+    tmp_path: Path, state: State, zipped: bool
+) -> None:
+    """Any exception but CheckpointError would reach the user as a traceback."""
+    path, rng = tmp_path / "x.pth", np.random.default_rng(0)
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    refused = 0
+    for _ in range(60):
+        damaged = whole.copy()
+        damaged[rng.integers(0, 6000, 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            read_checkpoint(path)
+        except CheckpointError:
+            refused += 1
+    assert refused > 20
 
 
 class Payload:
