@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.collection.catalog import Catalog
+from engine.collection.intensity import check_intensity
 from engine.collection.sample import sample_units
 from engine.models.numerics import Numerics
 from engine.models.registry import describe
@@ -44,6 +45,7 @@ def plan_study(study: Study, collection: Path, numerics: Numerics) -> Planning:
         UserError: the collection is absent, the study selects nothing, or a model cannot run a
             strategy or its checkpoint is wrong.
     """
+    check_intensity(study.intensity)
     catalog = Catalog.open(collection)
     sample = sample_units(catalog, study)
     cards = {choice.name: describe(choice) for choice in study.models}

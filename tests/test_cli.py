@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from worlds import toy_collection, write_study
 
 from engine.cli import app, run
-from worlds import toy_collection, write_study
 
 VERBS = ("demo", "ingest", "validate", "plan", "evaluate", "status", "sql", "report", "info")
 

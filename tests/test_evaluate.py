@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from oracles import prompts as prompt_oracle
+from oracles import scores as score_oracle
 
 from engine.collection.ingest import ingest
 from engine.collection.reading import read_slices
@@ -22,8 +24,6 @@ from engine.results.check import check_table
 from engine.results.rows import part_tables
 from engine.rows import CellRows, TrialKey
 from engine.study import Study, validate
-from oracles import prompts as prompt_oracle
-from oracles import scores as score_oracle
 
 SOURCES = ("sam_med2d_demo", "sct_spinal_cord_mri", "totalsegmentator_ct_mr", "drishti_optic_disc")
 KINDS = {

@@ -36,7 +36,7 @@ class CuratedCase:
         image: source dtype after rescaling, [slice, y, x] or [slice, y, x, 3] (RGB).
         labels: uint8 or uint16 [layer, slice, y, x]; 0 is background.
         meaning: one entry per (layer, value) present.
-        spacing_mm: (slice, row, column); None where unknown; the slice entry of a 2-D image is None.
+        spacing_mm: (slice, row, column); None where unknown, as the slice entry of a 2-D image is.
         affine: 4x4, oriented array indices (slice, y, x) to LPS millimetres; None where unknown.
         sources: raw files with checksums, image first.
     """

@@ -1,4 +1,4 @@
-"""`samscope report`: the gallery is replayed from the collection, the page built from the database."""
+"""`samscope report`: a gallery replayed from the collection, a page built from the database."""
 
 from __future__ import annotations
 

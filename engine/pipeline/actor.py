@@ -7,13 +7,15 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from engine.errors import SamscopeError
+from engine.collection.checksum import data_sha256
+from engine.collection.contract import SlicePixels
+from engine.errors import CorruptDataError, SamscopeError
 from engine.evaluate import Evaluator, fail_unit
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics, deterministic_cpu, numerics_of
@@ -94,7 +96,8 @@ class EvaluatorActor:
         attempt = 1
         while True:
             try:
-                _, pixels = unpack(row)
+                pixels = unpack(row)
+                _check(task, pixels)
                 return attempt, self._evaluator.evaluate(task, pixels)
             except Exception as problem:  # noqa: BLE001  a unit must not stop the others
                 log.warning("unit %s, attempt %d: %s", task.unit_id, attempt, problem)
@@ -115,6 +118,18 @@ class EvaluatorActor:
             part_tables(rows.tables),
             info,
             expected=rows.planned.expected,
+        )
+
+
+def _check(task: UnitTask, pixels: Sequence[SlicePixels]) -> None:
+    """Refuse pixels that are not those of the catalog; a part of a unit has no checksum."""
+    if task.complete and (found := data_sha256(pixels)) != task.data_sha256:
+        raise CorruptDataError(
+            "the stored pixels are not those the catalog describes",
+            where=task.unit_id,
+            got=f"SHA-256 {found}",
+            expected=task.data_sha256,
+            remedy="ingest the dataset again",
         )
 
 

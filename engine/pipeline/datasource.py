@@ -94,8 +94,8 @@ def read_unit(collection: str, task: UnitTask) -> pa.Table:
     return pa.Table.from_pylist([row], schema=ROW)
 
 
-def unpack(table: pa.Table) -> tuple[UnitTask, list[SlicePixels]]:
-    """Task and pixels of a one-row table; arrays are read-only views of the table's buffers.
+def unpack(table: pa.Table) -> list[SlicePixels]:
+    """Pixels of a one-row table, read-only views of its buffers, in the order of the task.
 
     Raises:
         Exception: the error that the read task met.
@@ -103,10 +103,9 @@ def unpack(table: pa.Table) -> tuple[UnitTask, list[SlicePixels]]:
     error = table["error"][0].as_py()
     if error is not None:
         raise pickle.loads(error)
-    task = unpack_task(table)
     images = [_unpack(value) for value in table["images"][0]]
     labels = [_unpack(value) for value in table["labels"][0]]
-    return task, [SlicePixels(i, n) for i, n in zip(images, labels, strict=True)]
+    return [SlicePixels(i, n) for i, n in zip(images, labels, strict=True)]
 
 
 def unpack_task(table: pa.Table) -> UnitTask:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -18,63 +19,76 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from engine.plan import UnitTask
+
 log = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 10.0
 
 
 def track(
-    receipts: Iterable[Mapping[str, Any]], *, units: int, slices: int, console: Console
+    receipts: Iterable[Mapping[str, Any]], tasks: Sequence[UnitTask], console: Console
 ) -> Iterator[Mapping[str, Any]]:
-    """Pass receipts through and show units, slices/s, trials, failures and remaining time."""
+    """Pass receipts through and show slices/s, trials, failures and the remaining time.
+
+    Remaining time goes by trials: slices differ in their number of objects a hundredfold.
+    """
+    total = _Total(
+        len(tasks),
+        sum(len(task) for task in tasks),
+        sum(c.expected for task in tasks for c in task.cells if not c.cell.is_factors),
+    )
     if console.is_terminal:
-        yield from _bar(receipts, slices, console)
+        yield from _bar(receipts, total, console)
     else:
-        yield from _lines(receipts, units, slices)
+        yield from _lines(receipts, total)
+
+
+@dataclass(frozen=True)
+class _Total:
+    units: int
+    slices: int
+    trials: int
 
 
 def _bar(
-    receipts: Iterable[Mapping[str, Any]], slices: int, console: Console
+    receipts: Iterable[Mapping[str, Any]], total: _Total, console: Console
 ) -> Iterator[Mapping[str, Any]]:
     columns = (
         SpinnerColumn(),
         TextColumn("evaluating"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("slices, {task.fields[rate]}, {task.fields[trials]:,} trials"),
-        TextColumn("{task.fields[failed]} failed"),
+        TextColumn("trials, {task.fields[slices]}, {task.fields[failed]} failed"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=slices, rate="starting", trials=0, failed=0)
+        bar = progress.add_task("", total=total.trials, slices="starting", failed=0)
         tally = _Tally()
         for receipt in receipts:
             tally.add(receipt)
             progress.update(
                 bar,
-                advance=receipt["slices"],
-                rate=f"{tally.rate:.2f} slices/s",
-                trials=tally.done,
+                completed=tally.trials,
+                slices=f"{tally.slices}/{total.slices} slices at {tally.rate:.2f}/s",
                 failed=tally.failed,
             )
             yield receipt
 
 
-def _lines(
-    receipts: Iterable[Mapping[str, Any]], units: int, slices: int
-) -> Iterator[Mapping[str, Any]]:
+def _lines(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
     tally = _Tally()
     last = 0.0
     for receipt in receipts:
         tally.add(receipt)
-        if tally.units == units or time.monotonic() - last >= _LINE_EVERY_S:
+        if tally.units == total.units or time.monotonic() - last >= _LINE_EVERY_S:
             last = time.monotonic()
             log.info(
                 "%d of %d units, %d of %d slices, %.2f slices/s, %d trials, %d failed, %.0f s left",
-                tally.units, units, tally.slices, slices, tally.rate,
-                tally.done, tally.failed, (slices - tally.slices) / tally.rate,
+                tally.units, total.units, tally.slices, total.slices, tally.rate,
+                tally.done, tally.failed, tally.seconds_left(total.trials),
             )  # fmt: skip
         yield receipt
 
@@ -91,6 +105,16 @@ class _Tally:
         self.slices += receipt["slices"]
         self.done += receipt["done"]
         self.failed += receipt["failed"]
+
+    @property
+    def trials(self) -> int:
+        """Trials dealt with."""
+        return self.done + self.failed
+
+    def seconds_left(self, trials: int) -> float:
+        """Time for the rest of `trials` at the rate so far."""
+        elapsed = time.monotonic() - self._started
+        return elapsed * (trials - self.trials) / max(self.trials, 1)
 
     @property
     def rate(self) -> float:

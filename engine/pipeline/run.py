@@ -110,8 +110,7 @@ def _evaluate(
         plan.study, device, str(run.path), plan.cards, plan.numerics, runtime.attempts
     )
     receipts = stream(str(planning.collection), pending, assignment, actor_count(runtime, device))
-    slices = sum(len(task) for task in pending)
-    for receipt in track(receipts, units=len(pending), slices=slices, console=console):
+    for receipt in track(receipts, pending, console):
         log.debug("receipt %s", receipt)
 
 

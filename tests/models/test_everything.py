@@ -43,15 +43,18 @@ def all_masks(model: SamModel, image: Image, **params: float) -> EverythingMasks
 
 
 def thresholds(model: SamModel, image: Image, points: int, offset: float) -> dict[str, float]:
-    """Thresholds inside the distributions of this model's scores on this image."""
+    """Thresholds that are themselves scores of this model on this image.
+
+    So `>` and `>=` differ: the mask at the first threshold goes, the one at the second stays.
+    """
     raw = all_masks(model, image, points_per_side=points, stability_score_offset=offset)
-    likely = float(np.quantile(raw.predicted_iou, 0.15))
+    likely = float(np.quantile(raw.predicted_iou, 0.15, method="lower"))
     stable = raw.stability_score[raw.predicted_iou > likely]
     return {
         "points_per_side": points,
         "stability_score_offset": offset,
         "pred_iou_thresh": likely,
-        "stability_score_thresh": float(np.quantile(stable[stable > 0], 0.15)),
+        "stability_score_thresh": float(np.quantile(stable[stable > 0], 0.15, method="lower")),
         "box_nms_thresh": 0.8,
     }
 

@@ -28,6 +28,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> MedSamModel:
     yaml = write_yaml(folder / "medsam_tiny.yaml", {"kind": "medsam", "network": "tiny"})
     loaded = load_model(chosen(yaml))
     assert isinstance(loaded, MedSamModel)
+    # Steep logits, as trained ones are: enlarging them or their sigmoid then makes a difference.
+    with torch.no_grad():
+        for mlp in loaded.network.mask_decoder.output_hypernetworks_mlps:
+            mlp.layers[-1].weight *= 200
     return loaded
 
 

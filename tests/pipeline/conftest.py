@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import ray
 from rich.console import Console
-
 from worlds import toy_collection
 
 

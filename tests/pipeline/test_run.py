@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from rich.console import Console
+from worlds import toy_collection, write_study
 
 from engine.errors import UserError
 from engine.pipeline.run import run_study
@@ -19,7 +20,6 @@ from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import driver_lock
 from engine.study import Runtime
-from worlds import toy_collection, write_study
 
 pytestmark = pytest.mark.ray
 
@@ -130,7 +130,11 @@ def test_an_unreadable_unit_becomes_failure_rows(
     ray_session: None, tmp_path: Path, console: Console
 ) -> None:
     collection = toy_collection(tmp_path / "toy.zarr", cases=2, slices=2)
-    shard = next(p for p in (collection / "toy/case0/labels").rglob("*") if p.is_file() and p.name != "zarr.json")
+    shard = next(
+        p
+        for p in (collection / "toy/case0/labels").rglob("*")
+        if p.is_file() and p.name != "zarr.json"
+    )
     shard.write_bytes(b"damaged")
     study = write_study(tmp_path, ONLY_FAKE)
     outcome = run_study(study, collection, tmp_path / "run", Runtime(actors=1), console)
