@@ -57,9 +57,8 @@ class Border:
     def from_mask(cls, mask: Mask) -> Border | None:
         """The border of `mask: bool[y, x]`; None when the mask is empty."""
         frozen = np.ascontiguousarray(mask).view(np.uint8).view()
-        frozen.flags.writeable = (
-            False  # one compiled signature, whether or not the caller may write
-        )
+        # Always read-only: one compiled signature, whether or not the caller may write.
+        frozen.flags.writeable = False
         y0, y1, x0, x1 = kernels.bounds(frozen)
         if y1 < y0:
             return None
