@@ -10,10 +10,11 @@ import pyarrow as pa
 from engine.collection.catalog import Catalog
 from engine.collection.intensity import check_intensity
 from engine.collection.sample import sample_units
+from engine.configuration import load_yaml
 from engine.models.numerics import Numerics
 from engine.models.registry import describe
 from engine.plan import Plan, make_plan
-from engine.study import Study, load_yaml
+from engine.study import Study
 
 
 @dataclass(frozen=True)

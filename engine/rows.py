@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.collection.contract import ObjectRef
-from engine.models.base import Card
+from engine.models.base import SINGLE, Card
 from engine.plan import PlannedCell
 from engine.prompts.base import Prompt
 from engine.scoring.rows import SelectionRow, failed_selections
@@ -129,6 +129,5 @@ def fail_object(
 
 def selection_names(strategy: Strategy, card: Card) -> tuple[str, ...]:
     """Selections that a trial of `strategy` has (protocol section 3)."""
-    if not strategy.prompted:
-        return ("oracle", "predicted_iou")
-    return ("oracle", "predicted_iou", "single")
+    choices = ("oracle", "predicted_iou")
+    return (*choices, "single") if strategy.prompted and SINGLE in card.candidates else choices

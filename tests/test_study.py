@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.configuration import load_yaml, validate
 from engine.errors import UserError
-from engine.study import PAPER_STRATEGIES, EverythingParams, Study, load_yaml, validate
+from engine.study import PAPER_STRATEGIES, EverythingParams, Study
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -10,8 +10,8 @@ from engine.collection.curate import read_case
 from engine.collection.find import CaseSpec, Exclusion, LabelFile, find_cases
 from engine.collection.reasons import REASONS
 from engine.collection.recipe import Recipe
+from engine.configuration import load_yaml
 from engine.errors import CaseRefusedError, UserError, nearest
-from engine.study import load_yaml
 
 _RECIPES = Path(__file__).parent / "recipes"
 

@@ -53,6 +53,8 @@ _TABLE = (
     Reason("empty_case", "case", True, "no labelled pixel in the whole case"),
     Reason("slice_without_objects", "slice", True, "no object in this slice (protocol 1.5)"),
     Reason("object_too_small", "object", True, "area not above the minimum (protocol 1.5)"),
+    Reason("not_sampled", "object", True, "case, slice or object outside the study's sample"),
+    Reason("dataset_not_in_study", "case", True, "the study names other datasets"),
 )
 
 REASONS: dict[str, Reason] = {reason.code: reason for reason in _TABLE}

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from engine.collection import template
+from engine.configuration import Frozen
 from engine.identity import fingerprint
-from engine.study import Frozen
 
 Template = Annotated[str, Field(min_length=1), AfterValidator(template.check)]
 NameTemplate = Annotated[str, Field(min_length=1)]

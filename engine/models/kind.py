@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
+from engine.configuration import Frozen
 from engine.errors import UserError
 from engine.models.base import Card, Model
-from engine.study import Frozen, ModelChoice
+from engine.study import ModelChoice
 
 C = TypeVar("C", bound="ModelConfig")
 

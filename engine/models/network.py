@@ -15,8 +15,8 @@ from segment_anything.modeling import (
     TwoWayTransformer,
 )
 
+from engine.configuration import Frozen
 from engine.models.kind import ModelConfig
-from engine.study import Frozen
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pydantic import ConfigDict
 
+from engine.configuration import Frozen, load_yaml
 from engine.errors import UserError, nearest
 from engine.models.base import Card, Model
 from engine.models.kind import Kind, ModelConfig, Request
 from engine.registry import Registry
-from engine.study import Frozen, ModelChoice, load_yaml
+from engine.study import ModelChoice
 
 CONFIGS = Path(__file__).parent / "configs"
 

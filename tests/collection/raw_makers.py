@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.collection.recipe import Recipe
-from engine.study import validate
+from engine.configuration import validate
 
 
 def nifti(

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from worlds import toy_collection, write_study
 
 from engine.results.query import run_sql
-from worlds import toy_collection, write_study
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RAY = str(Path(sys.executable).parent / "ray")
