@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from segment_anything import SamAutomaticMaskGenerator
 
 from engine.models import load_model
 from engine.models.base import EverythingMasks, Image
+from engine.models.decoding import upscaled_parts
 from engine.models.everything import grid_points, mask_boxes, suppress
 from engine.models.sam import SamModel
 from engine.study import EverythingParams
@@ -140,6 +142,25 @@ def test_ties_keep_grid_order(scattered: SamModel) -> None:
     assert len(found) > ENOUGH
     assert position == sorted(position)
     assert_equal(found, by_library(model, image, params))
+
+
+def test_masks_are_enlarged_in_threes(scattered: SamModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after some were dropped: torch rounds three channels unlike any other number."""
+    seen: list[torch.Size] = []
+
+    def spy(logits: torch.Tensor, *sizes: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        seen.append(logits.shape)
+        return upscaled_parts(logits, *sizes)
+
+    monkeypatch.setattr("engine.models.everything.upscaled_parts", spy)
+    image = smooth_image((40, 40))
+    iou = np.sort(all_masks(scattered, image, points_per_side=4).predicted_iou)
+    for dropped in (1, 2, 3):
+        found = all_masks(
+            scattered, image, points_per_side=4, pred_iou_thresh=float(iou[dropped - 1])
+        )
+        assert len(found) == 48 - dropped
+    assert [shape[:2] for shape in seen] == [(16, 3), (16, 3), (16, 3), (15, 3)]
 
 
 def test_nothing_left_at_the_default_thresholds(tiny: SamModel) -> None:
