@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ _BAR = 22
 
 Mask = NDArray[np.bool_]
 Canvas = NDArray[np.uint8]
+Line = tuple[str, tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,16 @@ def draw(
     """
     window = window_around(truth | predicted, prompt)
     canvas = _enlarged(image, window)
-    for mask, colour, width in ((truth, TRUTH, 4), (predicted, PREDICTION, 2)):
-        canvas[_outline(_cut(mask, window), width + 2)] = _DARK
+    # truth goes on top, and thinner: it stays visible under a ragged prediction, and both do
+    # where they agree
+    for mask, colour, width in ((predicted, PREDICTION, 5), (truth, TRUTH, 2)):
+        canvas[_outline(_cut(mask, window), width + 1)] = _DARK
         canvas[_outline(_cut(mask, window), width)] = colour
     drawing = Image.fromarray(canvas)
     _draw_prompt(ImageDraw.Draw(drawing), prompt, window)
-    framed = _frame(drawing, title, _detail(window, truth.shape), prompt)
+    lines = [("truth", TRUTH)]
+    lines.append(("prediction" if predicted.any() else "prediction: empty", PREDICTION))
+    framed = _frame(drawing, title, _detail(window, truth.shape), lines, prompt)
     stream = io.BytesIO()
     framed.quantize(256, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return stream.getvalue()
@@ -115,7 +120,8 @@ def window_around(mask: Mask, prompt: Prompt) -> Window:
     x0, x1 = _span(columns, side, width)
     y0, y1 = _span(rows, side, height)
     scale = TARGET_PX / max(x1 - x0, y1 - y0)
-    return Window(x0, y0, x1, y1, max(1, int(scale)) if scale >= 1 else scale)
+    # pixels of equal size where they are large enough for the difference to show
+    return Window(x0, y0, x1, y1, float(int(scale)) if scale >= 3 else scale)
 
 
 def _span(values: list[Any], side: int, limit: int) -> tuple[int, int]:
@@ -195,7 +201,9 @@ def _detail(window: Window, shape: tuple[int, ...]) -> str:
     return f"{window.x1 - window.x0} x {window.y1 - window.y0} of {width} x {height} px"
 
 
-def _frame(drawing: Image.Image, title: str, detail: str, prompt: Prompt) -> Image.Image:
+def _frame(
+    drawing: Image.Image, title: str, detail: str, lines: Sequence[Line], prompt: Prompt
+) -> Image.Image:
     """Add the title above and the legend below."""
     width = max(drawing.width, TARGET_PX)
     framed = Image.new("RGB", (width, drawing.height + 2 * _BAR), _DARK)
@@ -204,18 +212,18 @@ def _frame(drawing: Image.Image, title: str, detail: str, prompt: Prompt) -> Ima
     font = ImageFont.load_default(12)
     pen.text((8, _BAR // 2), title, fill=_WHITE, font=font, anchor="lm")
     pen.text((width - 8, _BAR // 2), detail, fill=(190, 190, 195), font=font, anchor="rm")
-    _legend(pen, framed.height - _BAR // 2, prompt, font)
+    _legend(pen, framed.height - _BAR // 2, lines, prompt, font)
     return framed
 
 
 def _legend(
     pen: ImageDraw.ImageDraw,
     y: int,
+    lines: Sequence[Line],
     prompt: Prompt,
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
 ) -> None:
     x = 8.0
-    lines = [("truth", TRUTH), ("prediction", PREDICTION)]
     for word, colour in lines:
         pen.line([(x, y), (x + 18, y)], fill=colour, width=4)
         x = _word(pen, x + 23, y, word, font)

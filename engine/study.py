@@ -231,7 +231,7 @@ class Study(Frozen):
     """What defines the numbers: models x strategies x jitter levels x trials over a collection."""
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**63)
     models: tuple[ModelChoice, ...] = Field(min_length=1)
     strategies: tuple[Strategy, ...] = Field(min_length=1)
     jitter: Jitter = Jitter()

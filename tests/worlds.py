@@ -49,7 +49,14 @@ def toy_collection(path: Path, *, cases: int = 3, slices: int = 4, unit_slices: 
 STUDY = """\
 name: toy
 models: [tiny, {name: fake, model: FAKE}]
-strategies: [everything, point_1, point_5_neg_5, box]
+strategies:
+  # a coarse grid, and thresholds that let masks of untrained weights through
+  - name: everything
+    kind: everything
+    params: {points_per_side: 4, pred_iou_thresh: -10, stability_score_thresh: 0}
+  - point_1
+  - point_5_neg_5
+  - box
 jitter: {levels: [[0, 0], [0, 10]], trials: 2}
 """
 

@@ -35,7 +35,9 @@ def figure(answer: pa.Table) -> go.Figure:
         range=[-0.4, len(levels) - 0.6],
     )  # fmt: skip
     figure.update_xaxes(title_text="displacement (px)", row=len(models))
-    figure.update_yaxes(range=[-0.02, 1.02])
+    highest = max((row["dice_hi"] or row["dice"] or 0.0 for row in items), default=0.0)
+    top = 1.0 if highest > 0.5 else max(0.1, 1.25 * highest)  # curves near 0 would all look flat
+    figure.update_yaxes(range=[-0.02 * top, 1.02 * top])
     figure.update_yaxes(title_text="mean Dice", col=1)
     return finish(figure, 110 + 270 * len(models), note=_note(items, levels))
 

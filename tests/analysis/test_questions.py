@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 from oracles import bootstrap as oracle
-from results.synthetic import Row, Synthetic, make
+from results.synthetic import SKIPPED, Row, Synthetic, make
 
 from engine.analysis import QUESTIONS, run
 from engine.errors import UserError
-from engine.results.parts import Cell
 from engine.results.query import connect, run_sql
 
 SEED = 7
-SKIPPED = Cell("abdomen_ct/p1/u0", "tuned", "box")
 
 
 @pytest.fixture(scope="module")

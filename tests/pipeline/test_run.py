@@ -101,7 +101,7 @@ def test_a_new_strategy_runs_only_what_is_new(
 ) -> None:
     run = Path(shutil.copytree(undisturbed, tmp_path / "run", symlinks=True))
     old = {m.attempt for m in PartStore(run).manifests()}
-    study = write_study(tmp_path, STUDY.replace("point_1,", "point_1, box_point_1,"))
+    study = write_study(tmp_path, STUDY.replace("- point_1\n", "- point_1\n  - box_point_1\n"))
     outcome = run_study(study, collection, run, Runtime(actors=1), console)
     manifests = list(PartStore(run).manifests())
     assert {m.cell.strategy for m in manifests if m.attempt not in old} == {"box_point_1"}

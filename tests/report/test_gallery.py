@@ -147,3 +147,20 @@ def test_picture_tells_rank_and_dice() -> None:
 def test_titles_of_any_kind(title: str) -> None:
     truth = disc((64, 64), 32, 32, 6)
     draw(np.zeros((64, 64), np.uint8), truth, Prompt(), truth, title)
+
+
+def test_equal_masks_show_both_outlines() -> None:
+    image, mask = np.full((64, 64), 90, np.uint8), disc((64, 64), 32, 32, 10)
+    pixels = body(decoded(draw(image, mask, Prompt(), mask, "t")))
+    assert near(pixels, TRUTH).sum() > 100
+    assert near(pixels, PREDICTION).sum() > 100
+
+
+def test_empty_prediction_is_said() -> None:
+    image, mask = np.zeros((64, 64), np.uint8), disc((64, 64), 32, 32, 10)
+    legends = [
+        decoded(draw(image, mask, Prompt(), predicted, "t"))[-BAR:]
+        for predicted in (mask, np.zeros_like(mask))
+    ]
+    words = [near(legend, (255, 255, 255)).sum() for legend in legends]
+    assert words[1] > words[0]

@@ -22,6 +22,7 @@ from engine.study import JitterLevel, Strategy, Study
 Row = dict[str, Any]
 
 HEIGHT, WIDTH = 64, 80
+SKIPPED = Cell("abdomen_ct/p1/u0", "tuned", "box")
 STRUCTURES = ("liver", "left kidney")
 DATASETS = (
     # name, modality, spacing (row, col), subjects, slices per case

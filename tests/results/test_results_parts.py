@@ -20,7 +20,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from results.synthetic import Synthetic, cell_rows, identity_of, make, study
 
-from engine.errors import CorruptDataError
 from engine.results import atomic
 from engine.results.manifest import MANIFESTS, manifest_name, parse_manifest, slug
 from engine.results.parts import Cell, Manifest, PartStore
@@ -219,6 +218,8 @@ def test_only_checksums_see_a_flipped_bit(tmp_path: Path) -> None:
     path.write_bytes(data)
     assert store.problem(manifest, checksums=False) is None
     assert "SHA-256" in str(store.problem(manifest))
+    path.write_bytes(data[:-1])
+    assert "bytes" in str(store.problem(manifest, checksums=False))
 
 
 def test_stale_finding_does_not_remove_a_new_commit(tmp_path: Path) -> None:
@@ -263,90 +264,6 @@ def test_manifest_copied_from_another_run_keeps_no_files(tmp_path: Path) -> None
     assert not store.verify(only(store))
 
 
-def changed(column: str, value: Any) -> dict[str, pa.Table]:
-    """Tables of which the first trial has another value."""
-    part = rows(0)
-    part["trials"][0][column] = value
-    return part_tables(part)
-
-
-def with_selection(**values: Any) -> dict[str, pa.Table]:
-    part = rows(0)
-    first = next(s for t in part["trials"] for s in t["selections"] if s["status"] == "ok")
-    first.update(values)
-    return part_tables(part)
-
-
-@pytest.mark.parametrize(
-    ("spoiled", "words"),
-    [
-        (lambda: with_selection(hd95_px=float("nan")), "NaN"),
-        (lambda: with_selection(hausdorff_mm=float("inf")), "NaN"),
-        (lambda: with_selection(hausdorff_px=None), "contradict"),
-        (lambda: with_selection(status="empty_prediction"), "contradict"),
-        (lambda: with_selection(status="failed"), "fail with their trial"),
-        (lambda: with_selection(status="fine"), "contradict"),
-        (lambda: with_selection(selection="best"), "unknown selection"),
-        (lambda: changed("status", "done"), "status"),
-        (lambda: changed("selections", []), "selections"),
-        (lambda: changed("model", "other"), "model"),
-        (lambda: changed("strategy", "box"), "strategy"),
-        (lambda: {"trials": pa.concat_tables([tables()["trials"]] * 2)}, "share a key"),
-        (lambda: {"trials": tables()["trials"].drop_columns(["gt_px"])}, "schema"),
-        (lambda: {"scores": tables()["trials"]}, "no such part"),
-    ],
-)
-def test_rows_that_break_the_contract_are_refused(tmp_path: Path, spoiled: Any, words: str) -> None:
-    with pytest.raises(CorruptDataError, match=words):
-        PartStore(tmp_path).commit(CELL, "a" * 64, spoiled())
-    assert files_of(tmp_path) == []
-
-
-def test_counts_must_add_up(tmp_path: Path) -> None:
-    store = PartStore(tmp_path)
-    with pytest.raises(CorruptDataError, match="15 expected in the rows"):
-        store.commit(CELL, "a" * 64, tables(), expected=16)
-    with pytest.raises(CorruptDataError, match="0 failed in the rows"):
-        store.commit(CELL, "a" * 64, tables(), expected=15, done=14, failed=1)
-    part = rows(3, fail_rate=0.5)
-    failed = sum(row["status"] == "failed" for row in part["trials"])
-    assert 0 < failed < 15
-    assert store.commit(CELL, "a" * 64, part_tables(part), expected=15, failed=failed)
-    assert (only(store).done, only(store).failed) == (15 - failed, failed)
-
-
-def test_a_trial_with_a_failed_step_has_failed(tmp_path: Path) -> None:
-    part = rows(0)
-    last = part["trials"][-1]
-    selections = [{"selection": s["selection"], "status": "failed"} for s in last["selections"]]
-    step = {**last, "step": 1, "status": "failed", "selections": selections}
-    part["trials"].append(step)
-    store = PartStore(tmp_path)
-    store.commit(CELL, "a" * 64, part_tables(part), expected=15)
-    assert (only(store).done, only(store).failed) == (14, 1)
-
-
-def test_lost_factors_need_a_reason(tmp_path: Path) -> None:
-    cell = Cell.factors("ds/p0/u0")
-    part = rows(0, cell)
-    part["factors"] = part["factors"][:3]
-    store = PartStore(tmp_path)
-    with pytest.raises(CorruptDataError, match="3 expected"):
-        store.commit(cell, "a" * 64, part_tables(part), expected=5)
-    part["failures"] = [
-        {"unit_id": cell.unit_id, "slice_id": "s", "object_id": OBJECTS[4]["object_id"],
-         "model": cell.model, "strategy": cell.strategy, "stage": "factors", "error": "E",
-         "message": "m", "n_trials": 0}
-    ]  # fmt: skip
-    assert store.commit(cell, "a" * 64, part_tables(part), expected=5)
-    assert (only(store).done, only(store).failed) == (3, 2)
-
-
-def test_part_tables_refuse_unknown_columns() -> None:
-    with pytest.raises(KeyError, match="colour"):
-        part_tables({"factors": [{"object_id": "a", "colour": "red"}]})
-
-
 @given(st.text(min_size=1, max_size=300))
 def test_slugs_are_safe_file_names(name: str) -> None:
     slugged = slug(name)
@@ -360,6 +277,19 @@ def test_cells_never_share_a_manifest(one: str, other: str) -> None:
     names = {manifest_name(Cell(one, "m", "s"), "a" * 64) for one in (one, other)}
     assert len(names) == len({one, other})
     assert all(len(Path(name).name.encode()) <= 240 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Cell("a.b", "c", "d"), Cell("a", "b.c", "d")),
+        (Cell("Scan", "m", "s"), Cell("scan", "m", "s")),  # a disk that ignores case
+        (Cell("u" * 300 + "1", "m", "s"), Cell("u" * 300 + "2", "m", "s")),
+    ],
+)
+def test_manifests_of_similar_cells_differ(one: Cell, other: Cell) -> None:
+    names = [manifest_name(cell, "a" * 64).lower() for cell in (one, other)]
+    assert names[0] != names[1]
 
 
 def test_names_with_separators_do_not_mix(tmp_path: Path) -> None:
