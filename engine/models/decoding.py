@@ -25,8 +25,9 @@ MULTIMASK = slice(1, None)
 SINGLE_MASK = slice(0, 1)
 """Mask token of candidate 3."""
 
-UPSCALE_BYTES = 64 * 1024 * 1024
-"""Float32 logits upscaled at once; bounds memory and changes no value."""
+UPSCALE_BYTES = {"cpu": 8 * 1024 * 1024, "cuda": 512 * 1024 * 1024}
+"""Float32 logits upscaled at once: bounds memory and changes no value. On a CPU they stay in its
+cache (half the time of 64 MiB), on a GPU few launches matter more."""
 
 MASK_THRESHOLD = 0.0
 
@@ -135,7 +136,7 @@ def upscaled_parts(
 ) -> Iterator[tuple[slice, torch.Tensor]]:
     """`upscale` in parts of bounded memory: (which of the n, their float[k, c, y, x] logits)."""
     per_entry = 4 * logits.shape[1] * max(height * width, input_size * input_size)
-    step = max(1, UPSCALE_BYTES // per_entry)
+    step = max(1, UPSCALE_BYTES[logits.device.type] // per_entry)
     for start in range(0, len(logits), step):
         part = slice(start, min(start + step, len(logits)))
         yield part, upscale(logits[part], height, width, input_size)

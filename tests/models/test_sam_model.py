@@ -14,7 +14,7 @@ from segment_anything import SamPredictor
 from engine.errors import UserError
 from engine.models import load_model
 from engine.models.base import Image
-from engine.models.decoding import low_res_logits, prompt_tensors, upscale
+from engine.models.decoding import UPSCALE_BYTES, low_res_logits, prompt_tensors, upscale
 from engine.models.sam import SamModel
 from engine.prompts.base import Box, Point, Prompt
 
@@ -97,7 +97,7 @@ def test_upscaling_in_parts_changes_no_bit(tiny: SamModel, monkeypatch: pytest.M
     embedding = tiny.embed([smooth_image((90, 140))])[0]
     prompts = random_prompts(np.random.default_rng(0), 9, 1, False, 90, 140)
     whole = tiny.decode(embedding, prompts)
-    monkeypatch.setattr("engine.models.decoding.UPSCALE_BYTES", 1)
+    monkeypatch.setitem(UPSCALE_BYTES, "cpu", 1)
     assert np.array_equal(tiny.decode(embedding, prompts).masks, whole.masks)
 
 
@@ -117,7 +117,14 @@ def test_each_embedding_is_independent_of_its_neighbours(tiny: SamModel, encode_
         tiny.card, tiny.network, replace(tiny.numerics, encode_batch=encode_batch), tiny.device
     )
     images = [smooth_image(shape, seed) for seed, shape in enumerate(SHAPES)]
+    seen: list[int] = []
+    hook = tiny.network.image_encoder.register_forward_pre_hook(
+        lambda _, inputs: seen.append(len(inputs[0]))
+    )
     together = model.embed(images)
+    hook.remove()
+    assert set(seen) == {encode_batch}, "a shorter batch is padded"
+    assert model.embed([]) == []
     for image, embedding in zip(images, together, strict=True):
         assert torch.equal(model.embed([image])[0].features, embedding.features)
         assert (embedding.height, embedding.width) == image.shape[:2]
