@@ -24,6 +24,8 @@ OK, PARTIAL, MISTAKE, BUG = 0, 1, 2, 3
 app = typer.Typer(
     name="samscope",
     help="Measure promptable segmentation models on whole collections of medical images.",
+    epilog="Exit codes: 0 done; 1 done, but trials failed or are pending, or cases were refused; "
+    "2 a mistake in what was given; 3 a bug of samscope.",
     add_completion=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -61,7 +63,9 @@ def run(argv: list[str]) -> int:
         code = app(args=argv, prog_name="samscope", standalone_mode=False)
     except typer.TyperException as mistake:
         text = getattr(mistake, "format_message", mistake.__str__)()
-        errors.print(f"[bold red]error:[/] {_escape(text)}\n  remedy: samscope --help")
+        context = getattr(mistake, "ctx", None)
+        verb = context.command_path if context is not None else "samscope"
+        errors.print(f"[bold red]error:[/] {_escape(text)}\n  remedy: {verb} --help")
         return MISTAKE
     except (typer.Abort, KeyboardInterrupt):
         errors.print("stopped; what was committed is kept, run the same command to go on")
@@ -147,7 +151,7 @@ def plan(
 ) -> int:
     """What an evaluation would run, and why: units, trials, what is already there.
 
-    Example: `samscope plan studies/demo.yaml --collection collection.zarr`
+    Example: `samscope plan studies/shared_data.yaml --collection collection.zarr`
     """
     from engine.commands.plan import plan_command
 
@@ -165,7 +169,9 @@ def evaluate(
         str | None,
         typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else a local Ray."),
     ] = None,
-    attempts: Annotated[int, typer.Option(help="Tries per unit before it fails.", min=1)] = 2,
+    attempts: Annotated[
+        int, typer.Option(help="Tries per unit before it fails.", min=1, max=10)
+    ] = 2,
     retry_failed: Annotated[bool, typer.Option(help="Run cells with failed trials again.")] = False,
 ) -> int:
     """Run a study over a collection; resumes by itself.
@@ -173,7 +179,7 @@ def evaluate(
     Kill it at any moment and run it again: finished units are kept and the results are the same
     to the bit.
 
-    Example: `samscope evaluate studies/demo.yaml --collection collection.zarr --out run`
+    Example: `samscope evaluate studies/shared_data.yaml --collection collection.zarr --out run`
     """
     from engine.commands.evaluate import evaluate_command
 
@@ -202,7 +208,7 @@ def sql(
         Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
     ] = "table",
 ) -> int:
-    """Ask the results in SQL; the database is opened read-only.
+    """Ask the results in SQL: one statement a call; the database is opened read-only.
 
     Example: `samscope sql run "SELECT strategy, selection, avg(dice) FROM results GROUP BY ALL"`
     """

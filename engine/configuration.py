@@ -11,8 +11,22 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import UserError
+from engine.explain import Location, dotted, explain, required, short
 
 M = TypeVar("M", bound="Frozen")
+
+_SIGNS = {
+    "study": {"models", "strategies"},
+    "recipe": {"dataset", "series"},
+    "model configuration": {"kind"},
+}
+"""Fields that tell one kind of file from the others."""
+
+_USES = {
+    "study": "`samscope plan` and `samscope evaluate` take studies",
+    "recipe": "`samscope ingest` and `samscope validate` take recipes",
+    "model configuration": "a study names it: models: [{name: ..., model: FILE.yaml}]",
+}
 
 
 class Frozen(BaseModel):
@@ -27,96 +41,111 @@ def load_yaml(path: Path, schema: type[M], kind: str) -> M:
     Raises:
         UserError: naming the file, the field, what was found and the nearest valid word.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the {kind}", where=str(path), got=error) from error
+    text = _text(path, kind)
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"the {kind} is not valid YAML", where=str(path), got=error) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise _not_yaml(error, text, path, kind) from error
     if not isinstance(raw, dict):
         raise UserError(
-            f"the {kind} must be a mapping of fields",
+            f"the {kind} is empty" if raw is None else f"the {kind} must be a mapping of fields",
             where=str(path),
-            got=type(raw).__name__,
-            expected=", ".join(schema.model_fields),
+            got="nothing" if raw is None else _WORDS.get(type(raw), type(raw).__name__),
+            expected="fields such as " + ", ".join(required(schema) or schema.model_fields),
+            remedy="write one `field: value` a line",
         )
     return validate(raw, schema, kind, where=str(path))
 
 
+_WORDS: dict[type, str] = {list: "a list", str: "text", int: "a number", float: "a number"}
+
+
 def validate(raw: Mapping[str, Any], schema: type[M], kind: str, *, where: str) -> M:
     """Validate a mapping against `schema`; errors read as in `load_yaml`."""
+    other = _looks_like(raw, kind)
+    if other is not None:
+        raise UserError(
+            f"this looks like a {other}, not a {kind}",
+            where=where,
+            got="fields " + ", ".join(map(str, raw)),
+            expected="fields such as " + ", ".join(required(schema)),
+            remedy=_USES[other],
+        )
     try:
         return schema.model_validate(raw)
     except ValidationError as error:
-        raise _explain(error, schema, kind, where) from error
+        raise explain(error, raw, schema, kind, where) from error
+    except TypeError as error:  # a validator looked up a list or mapping as if it were a word
+        found = _kind_that_is_no_word(raw, ())
+        if found is None:
+            raise
+        raise UserError(
+            f"invalid {kind}: field '{dotted(found[0])}' must be one word",
+            where=f"{where}, field {dotted(found[0])}",
+            got=short(found[1]),
+            expected="text",
+            remedy="write the word alone, without brackets or braces",
+        ) from error
 
 
-def _explain(error: ValidationError, schema: type[Frozen], kind: str, where: str) -> UserError:
-    # A misspelt field is also a missing one: say the misspelling first.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-    more = len(error.errors()) - 1
-    message = first["msg"].removeprefix("Value error, ")
-    remedy = f"{more} more problem(s) in this file" if more else None
-    expected: str | None = None
-    if first["type"] == "extra_forbidden":
-        known = _fields_at(schema, first["loc"][:-1])
-        word = str(first["loc"][-1])
-        message = f"unknown field '{word}'"
-        nested = {n for m in _models_at(schema, first["loc"][:-1]) for n in _nested_fields(m)}
-        close = difflib.get_close_matches(word, known | nested, n=1, cutoff=0.5)
-        expected = f"'{close[0]}'" if close else ", ".join(sorted(known))
-    elif "literal" in first["type"] or first["type"] == "enum":
-        message = f"field '{field}' has an unknown value"
-        expected = str(first.get("ctx", {}).get("expected", ""))
-        close = difflib.get_close_matches(
-            str(first["input"]),
-            [w.strip(" '") for w in expected.replace(" or ", ",").split(",")],
-            n=1,
-        )
-        remedy = f"did you mean '{close[0]}'?" if close else remedy
+def _text(path: Path, kind: str) -> str:
+    expected, remedy = f"a YAML file with a {kind}", "check the path"
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        got = "no such file"
+        beside = path.parent.iterdir() if path.parent.is_dir() else ()
+        names = [p.name for p in beside if p.suffix in (".yaml", ".yml")]
+        close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.8)
+        remedy = f"did you mean '{path.parent / close[0]}'?" if close else remedy
+        cause: Exception = error
+    except IsADirectoryError as error:
+        got, remedy, cause = "a folder", "name the file in it", error
+    except UnicodeDecodeError as error:
+        got, cause = f"no text: byte {error.start} is not UTF-8", error
+        expected, remedy = f"{expected}, text in UTF-8", "name the YAML file, or save it as UTF-8"
+    except PermissionError as error:
+        got, remedy, cause = "a file you may not read", "give yourself the right to read it", error
+    except (OSError, ValueError) as error:
+        got, cause = getattr(error, "strerror", None) or "a path that is none", error
+    raise UserError(
+        f"cannot read the {kind}", where=str(path), got=got, expected=expected, remedy=remedy
+    ) from cause
+
+
+def _not_yaml(error: Exception, text: str, path: Path, kind: str) -> UserError:
+    mark = getattr(error, "problem_mark", None)
+    where, got, tab = str(path), str(error).split("\n")[0], False
+    if mark is not None:
+        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}"
+        got = getattr(error, "problem", None) or got
+        lines = text.splitlines()
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        tab = "\t" in line[: mark.column + 1]
     return UserError(
-        f"invalid {kind}: {message}",
-        where=f"{where}, field {field}",
-        got=_short(first.get("input")),
-        expected=expected,
-        remedy=remedy,
-    )
+        f"the {kind} is not valid YAML",
+        where=where,
+        got="a tab" if tab else got,
+        expected="spaces" if tab else "`field: value` lines, indented with spaces",
+        remedy="replace the tabs by spaces" if tab
+        else "look for an open bracket or quote, or a wrong indent, at or before that place",
+    )  # fmt: skip
 
 
-def _short(value: object, limit: int = 200) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+def _looks_like(raw: Mapping[str, Any], kind: str) -> str | None:
+    """Another kind of file that has this one's fields, where `kind` has none of them."""
+    if kind not in _SIGNS or _SIGNS[kind] & raw.keys():
+        return None
+    return next((k for k, signs in _SIGNS.items() if k != kind and signs <= raw.keys()), None)
 
 
-def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[str]:
-    """Field names of the (nested) model at an error location."""
-    return {name for model in _models_at(schema, location) for name in model.model_fields}
-
-
-def _nested_fields(model: type[BaseModel]) -> set[str]:
-    """Field names one level below: errors of a strategy's params are reported at the strategy."""
-    below = (m for info in model.model_fields.values() for m in _models_in(info.annotation))
-    return {name for inner in below for name in inner.model_fields}
-
-
-def _models_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> set[type[BaseModel]]:
-    """The (nested) models at an error location; the nearest known ones when unclear."""
-    current: set[type[BaseModel]] = {schema}
-    for part in location:
-        following: set[type[BaseModel]] = set()
-        for model in current:
-            info = model.model_fields.get(str(part))
-            if info is not None:
-                following |= set(_models_in(info.annotation))
-        current = following or current
-    return current
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models_in(inner)
+def _kind_that_is_no_word(value: object, at: Location) -> tuple[Location, object] | None:
+    parts: Iterator[tuple[int | str, object]] = iter(())
+    if isinstance(value, Mapping):
+        if isinstance(value.get("kind"), list | dict):
+            return (*at, "kind"), value["kind"]
+        parts = iter(value.items())
+    elif isinstance(value, list | tuple):
+        parts = iter(enumerate(value))
+    found = (_kind_that_is_no_word(inner, (*at, part)) for part, inner in parts)
+    return next((hit for hit in found if hit is not None), None)

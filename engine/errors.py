@@ -85,6 +85,43 @@ class CaseRefusedError(SamscopeError):
         return {**super().fields(), "code": self.code}
 
 
+class RemoteError(SamscopeError):
+    """An error of another process, kept as text: not every exception survives the journey.
+
+    `kind` is the name of the original exception type.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        kind: str = "RemoteError",
+        where: str | None = None,
+        got: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, got=got, expected=expected, remedy=remedy)
+        self.kind = kind
+
+    def fields(self) -> dict[str, object]:
+        return {**super().fields(), "kind": self.kind}
+
+
+def kind_of(error: BaseException) -> str:
+    """Name of an error's type, wherever it happened."""
+    return error.kind if isinstance(error, RemoteError) else type(error).__name__
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, as text that can be stored; never raises."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001  a foreign __str__ may raise anything
+        text = f"(its message cannot be read: {type(broken).__name__})"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 class CheckpointError(UserError):
     """A weights file is missing, damaged or belongs to another architecture."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.collection.contract import SlicePixels, SliceRef
+from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
 from engine.fanout import FanOut
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics
-from engine.plan import UnitTask
+from engine.plan import PlannedCell, UnitTask
 from engine.rows import CellRows, fail_object
 from engine.scene import Scene, make_scene
 from engine.scoring.factors import compute_factors, to_grey
@@ -38,8 +38,10 @@ class Evaluator:
         try:
             scene = make_scene(self._study, ref, stored)
         except Exception as problem:  # noqa: BLE001  a slice must not stop the others
-            fail_slice(self._study, self._cards(), cells, ref, "read", problem)
+            fail_objects(self._study, self.cards, cells, ref, ref.objects, "read", problem)
             return
+        for wanted, reason in scene.broken:
+            fail_objects(self._study, self.cards, cells, ref, (wanted,), "read", reason)
         for cell in cells:
             if cell.planned.cell.is_factors:
                 _factors(cell, scene)
@@ -58,22 +60,25 @@ class Evaluator:
             ]
             _fan_out(fans, model, scene)
 
-    def _cards(self) -> dict[str, Card]:
+    @property
+    def cards(self) -> dict[str, Card]:
+        """What each model declares, by name."""
         return {name: model.card for name, model in self._models.items()}
 
 
-def fail_slice(
+def fail_objects(
     study: Study,
     cards: Mapping[str, Card],
     cells: Sequence[CellRows],
     ref: SliceRef,
+    objects: Sequence[ObjectRef],
     stage: str,
     problem: Exception,
 ) -> None:
-    """Fail every trial of one slice in every cell."""
+    """Fail every trial of some objects of a slice in every cell."""
     for rows in cells:
         cell = rows.planned.cell
-        for wanted in ref.objects:
+        for wanted in objects:
             if cell.is_factors:
                 rows.add_failure(ref.slice_id, wanted.object_id, stage, problem, 1)
             else:
@@ -82,14 +87,19 @@ def fail_slice(
                 fail_object(rows, study, strategy, card, ref.slice_id, wanted, stage, problem)
 
 
-def fail_unit(
-    study: Study, cards: Mapping[str, Card], task: UnitTask, stage: str, problem: Exception
+def fail_cells(
+    study: Study,
+    cards: Mapping[str, Card],
+    task: UnitTask,
+    cells: Sequence[PlannedCell],
+    stage: str,
+    problem: Exception,
 ) -> list[CellRows]:
-    """Rows of a unit that could not be evaluated at all."""
-    cells = [CellRows(planned) for planned in task.cells]
+    """Rows of cells of a unit that could not be evaluated at all."""
+    failed = [CellRows(planned) for planned in cells]
     for ref in task.slices:
-        fail_slice(study, cards, cells, ref, stage, problem)
-    return cells
+        fail_objects(study, cards, failed, ref, ref.objects, stage, problem)
+    return failed
 
 
 def _fan_out(fans: Sequence[FanOut], model: Model, scene: Scene) -> None:

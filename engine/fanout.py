@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from engine.errors import UserError
-from engine.models.base import SINGLE, Candidates, Embedding, EverythingMasks, Model
+from engine.models.base import SINGLE, Embedding, EverythingMasks, Model
 from engine.models.numerics import Numerics
 from engine.prompts.base import Prompt
 from engine.rows import CellRows, TrialKey, fail_object, failed_row, selection_names, trial_row
@@ -17,7 +17,7 @@ from engine.scene import Scene, Target
 from engine.scoring.everything import EverythingScorer
 from engine.scoring.score import score_trial
 from engine.study import EverythingParams, Strategy, Study
-from engine.trials import Step, batches, first_steps, following_step
+from engine.trials import Answer, Step, answer, batches, first_steps, following_step
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +33,15 @@ class FanOut:
 
     def run(self, embedding: Embedding) -> None:
         """Append every trial on this slice, done or failed, to `rows`."""
-        if self.strategy.prompted:
-            self._prompted(embedding)
-        else:
-            self._everything(embedding)
+        mark = self.rows.mark()
+        try:
+            if self.strategy.prompted:
+                self._prompted(embedding)
+            else:
+                self._everything(embedding)
+        except Exception as problem:  # noqa: BLE001  a strategy must not stop the others
+            self.rows.forget_after(mark)
+            self.fail_slice("evaluate", problem)
 
     def fail_slice(self, stage: str, problem: Exception) -> None:
         """Fail every trial on this slice."""
@@ -59,32 +64,29 @@ class FanOut:
 
     def _batch(self, embedding: Embedding, batch: tuple[Step, ...]) -> list[Step]:
         """Decode and score one batch; returns the steps that follow from it."""
-        try:
-            with self.rows.timed("decode"):
-                answers = self.model.decode(embedding, [step.prompt for step in batch])
-        except Exception as problem:  # noqa: BLE001  a batch must not stop the others
-            for step in batch:
-                self._fail_step(step, "decode", problem)
-            return []
+        with self.rows.timed("decode"):
+            answers = answer(self.model, embedding, batch)
         following = []
-        for index, step in enumerate(batch):
+        for step, said in zip(batch, answers, strict=True):
+            if isinstance(said, Exception):
+                self._fail_step(step, "decode", said)
+                continue
             try:
                 with self.rows.timed("score"):
-                    after = self._answered(step, answers, index)
+                    after = self._answered(step, said)
             except Exception as problem:  # noqa: BLE001  a trial must not stop the others
                 self._fail_step(step, "score", problem)
                 continue
             following += [after] if after is not None else []
         return following
 
-    def _answered(self, step: Step, answers: Candidates, index: int) -> Step | None:
+    def _answered(self, step: Step, said: Answer) -> Step | None:
         """Score one trial's step and append its row; returns the step that follows."""
-        masks, ious = answers.masks[index], answers.predicted_iou[index]
         names = self.model.card.candidates
-        scores = score_trial(step.target.border, masks, ious, names)
+        scores = score_trial(step.target.border, said.masks, said.predicted_iou, names)
         # The next step reacts to the mask a user would be shown: the model's own choice.
         shown = next(s for s in scores.selections if s.selection == "predicted_iou").candidate
-        mask = masks[names.index(SINGLE if shown is None else shown)]
+        mask = said.masks[names.index(SINGLE if shown is None else shown)]
         after = following_step(self.study, self.strategy, step, mask)
         row = trial_row(
             self.rows,
@@ -104,10 +106,14 @@ class FanOut:
         try:
             with self.rows.timed("decode"):
                 masks = self.model.everything(embedding, params)
+        except Exception as problem:  # noqa: BLE001  a slice must not stop the others
+            self.fail_slice("decode", problem)
+            return
+        try:
             with self.rows.timed("score"):
                 scorer = self._slice_candidates(masks)
         except Exception as problem:  # noqa: BLE001  a slice must not stop the others
-            self.fail_slice("decode", problem)
+            self.fail_slice("score", problem)
             return
         for target in self.scene.targets:
             try:

@@ -1,7 +1,8 @@
-"""Files that are whole or absent, and locks that die with their process."""
+"""Files that are whole or absent, created once, durable after return; locks that die with us."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -9,15 +10,72 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write `data` to `path`; readers see the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and its parents; every new name is durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def write_temporary(target: Path, data: bytes) -> Path:
+    """Write `data` to a hidden, synced file beside `target` and return its path."""
+    make_folder(target.parent)
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     with temporary.open("xb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.replace(path)
+    return temporary
+
+
+def replace_file(target: Path, data: bytes) -> None:
+    """Write or replace a file: readers see the old bytes or the new, whole."""
+    write_temporary(target, data).replace(target)
+    sync_folder(target.parent)
+
+
+def claim(temporary: Path, target: Path) -> bool:
+    """Give `temporary` the name `target` unless that name is taken: then False, and it stays.
+
+    A hard link is atomic and shows the file whole. Where the file system has none, the name is
+    reserved first and replaced after: two claimants still cannot both win, but a crash in
+    between leaves an empty file, which readers must refuse.
+    """
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _claim_without_links(temporary, target)
+    temporary.unlink()
+    sync_folder(target.parent)
+    return True
+
+
+def _claim_without_links(temporary: Path, target: Path) -> bool:
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        return False
+    temporary.replace(target)
+    sync_folder(target.parent)
+    return True
 
 
 @contextmanager

@@ -163,18 +163,13 @@ def cell_identity(
 ) -> str:
     """Hash of what can change the numbers of one (unit, model, strategy); never workers or paths.
 
-    Everything is not jittered, so the jitter settings stay out of its identity.
+    Everything is not jittered, so seed and jitter stay out of its identity.
     """
     record: dict[str, Any] = {
         "protocol": PROTOCOL_VERSION,
-        "versions": {
-            "intensity": intensity.ALGORITHM_VERSION,
-            "prompts": prompts_room.ALGORITHM_VERSION,
-            "models": models_room.ALGORITHM_VERSION,
-            "scoring": scoring_room.ALGORITHM_VERSION,
-        },
+        "versions": _versions("intensity", "prompts", "models", "scoring"),
         "data": data,
-        "seed": study.seed,
+        "seed": study.seed if strategy.prompted else None,
         "intensity": study.intensity.model_dump(mode="json"),
         "nsd_tolerance": [study.nsd_tolerance_px, study.nsd_tolerance_mm],
         "strategy": strategy.model_dump(mode="json"),
@@ -190,19 +185,32 @@ def factors_identity(study: Study, data: str) -> str:
     return fingerprint(
         {
             "protocol": PROTOCOL_VERSION,
-            "versions": {
-                "intensity": intensity.ALGORITHM_VERSION,
-                "factors": factors_room.ALGORITHM_VERSION,
-            },
+            "versions": _versions("intensity", "factors"),
             "data": data,
             "intensity": study.intensity.model_dump(mode="json"),
         }
     )
 
 
+def algorithm_versions() -> dict[str, int]:
+    """Version of each room whose change can move a number."""
+    return {
+        "intensity": intensity.ALGORITHM_VERSION,
+        "prompts": prompts_room.ALGORITHM_VERSION,
+        "models": models_room.ALGORITHM_VERSION,
+        "scoring": scoring_room.ALGORITHM_VERSION,
+        "factors": factors_room.ALGORITHM_VERSION,
+    }
+
+
+def _versions(*rooms: str) -> dict[str, int]:
+    versions = algorithm_versions()
+    return {room: versions[room] for room in rooms}
+
+
 def _model_record(card: Card) -> dict[str, Any]:
-    """What of a card can change a number: not its name, nor what it was trained on."""
+    """What of a card can change a number: not its names, nor what it was trained on."""
     record = asdict(card)
-    for words in ("name", "trained_on", "parameters"):
+    for words in ("name", "architecture", "trained_on", "parameters"):
         del record[words]
     return record

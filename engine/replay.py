@@ -20,7 +20,7 @@ from engine.prompts.base import Prompt
 from engine.rows import TrialKey
 from engine.scene import Scene, Target, make_scene
 from engine.study import EverythingParams, Strategy, Study
-from engine.trials import Step, batches, first_steps
+from engine.trials import Step, answer, batches, first_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +102,11 @@ class Replayer:
         for batch in batches(steps, self._scene, self._model, self._numerics):
             for index, step in enumerate(batch):
                 if _is(step, key):
-                    answers = self._model.decode(self._embedding, [s.prompt for s in batch])
+                    said = answer(self._model, self._embedding, batch)[index]
+                    if isinstance(said, Exception):
+                        raise said
                     place = self._model.card.candidates.index(candidate)
-                    return answers.masks[index, place], step.prompt
+                    return said.masks[place], step.prompt
         raise SamscopeError("no such trial on this slice", got=key)
 
 

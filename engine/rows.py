@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from engine.collection.contract import ObjectRef
+from engine.errors import kind_of, text_of
 from engine.models.base import SINGLE, Card
 from engine.plan import PlannedCell
 from engine.prompts.base import Prompt
@@ -36,6 +37,15 @@ class CellRows:
     def done(self) -> int:
         return self.planned.expected - self.failed
 
+    def mark(self) -> dict[str, int]:
+        """How many rows there are now, for `forget_after`."""
+        return {name: len(rows) for name, rows in self.tables.items()}
+
+    def forget_after(self, mark: dict[str, int]) -> None:
+        """Drop the rows added since `mark`, because what added them did not finish."""
+        for name, rows in self.tables.items():
+            del rows[mark.get(name, 0) :]
+
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Add the block's wall time to `stage`."""
@@ -58,8 +68,8 @@ class CellRows:
                 "model": cell.model,
                 "strategy": cell.strategy,
                 "stage": stage,
-                "error": type(problem).__name__,
-                "message": str(problem),
+                "error": kind_of(problem),
+                "message": text_of(problem),
                 "n_trials": trials,
             }
         )

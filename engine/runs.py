@@ -13,21 +13,23 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 import engine
-import engine.models as models_room
-import engine.prompts as prompts_room
-import engine.scoring as scoring_room
-from engine.collection import intensity
-from engine.errors import UserError
+from engine.errors import UserError, text_of
 from engine.files import exclusive_lock, replace_file
+from engine.plan import algorithm_versions
 from engine.planning import Planning, read_study
 from engine.results.build import build
 from engine.results.parts import PartStore
 from engine.results.record import PlanSummary, RunRecord
-from engine.scoring import factors as factors_room
 from engine.study import Study
 
 log = logging.getLogger(__name__)
+
+_RECORD = "run.json"
+_LEFTOVERS = {"driver.lock", "run.log"}
+"""What a run that ended before it began may leave in its folder."""
 
 
 @dataclass(frozen=True)
@@ -47,46 +49,71 @@ class RunDir:
     wall_s: float = 0.0
 
     @classmethod
-    def prepare(cls, path: Path, study_path: Path, collection: Path) -> RunDir:
-        """Create the directory, or take up the one that is there.
+    def prepare(cls, path: Path, collection: Path) -> RunDir:
+        """Make room for a run, or take up the one that is there; nothing is written yet.
 
         Raises:
-            UserError: it belongs to another collection, or cannot be written.
+            UserError: the folder holds something else, belongs to another collection, or cannot
+                be written.
         """
+        path, collection = path.resolve(), collection.resolve()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            replace_file(path / "study.yaml", study_path.read_bytes())
+            others = {entry.name for entry in path.iterdir()} - _LEFTOVERS
         except OSError as error:
-            raise UserError("cannot write the run directory", where=str(path), got=error) from error
-        collection = collection.resolve()
-        if (path / "run.json").exists():
-            run = cls.open(path)
-            if run.collection != collection:
+            raise UserError(
+                "cannot make the run directory",
+                where=str(path),
+                got=error.strerror or text_of(error),
+                expected="a folder that can be written",
+                remedy="choose another --out",
+            ) from error
+        if not (path / _RECORD).exists():
+            if others:
                 raise UserError(
-                    "this run directory belongs to another collection",
+                    "this folder holds something else than a run",
                     where=str(path),
-                    got=str(collection),
-                    expected=str(run.collection),
+                    got=", ".join(sorted(others)[:4]),
+                    expected="an empty or new folder, or a run directory",
                     remedy="choose another --out",
                 )
-            return run
-        run = cls(path, collection, datetime.now(UTC).isoformat(timespec="seconds"))
-        run.save()
+            return cls(path, collection, datetime.now(UTC).isoformat(timespec="seconds"))
+        run = cls.open(path)
+        if run.collection != collection:
+            raise UserError(
+                "this run directory belongs to another collection",
+                where=str(path),
+                got=str(collection),
+                expected=str(run.collection),
+                remedy="choose another --out",
+            )
         return run
+
+    def begin(self, study: Study) -> None:
+        """Write what the run is about: `study.yaml`, with absolute paths, and `run.json`."""
+        text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        known = self.path / "study.yaml"
+        if known.exists() and known.read_text(encoding="utf-8") != text:
+            log.info(
+                "the study changed since the last run here: results.duckdb will hold this one; "
+                "what was committed for the other stays in parts/"
+            )
+        replace_file(known, text.encode())
+        self.save()
 
     @classmethod
     def open(cls, path: Path) -> RunDir:
         """An existing run directory. Raises UserError when it is none."""
         try:
-            raw = json.loads((path / "run.json").read_text())
-        except (OSError, ValueError) as error:
+            raw = json.loads((path / _RECORD).read_text())
+            return cls(path, Path(raw["collection"]), str(raw["created"]), float(raw["wall_s"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 "this is not a run directory",
                 where=str(path),
                 got="no readable run.json",
                 remedy="name the --out of `samscope evaluate`",
             ) from error
-        return cls(path, Path(raw["collection"]), raw["created"], raw["wall_s"])
 
     def save(self) -> None:
         """Write `run.json`."""
@@ -95,7 +122,7 @@ class RunDir:
             "created": self.created,
             "wall_s": self.wall_s,
         }
-        replace_file(self.path / "run.json", (json.dumps(record, indent=1) + "\n").encode())
+        replace_file(self.path / _RECORD, (json.dumps(record, indent=1) + "\n").encode())
 
     def worked(self, seconds: float) -> RunDir:
         """Remember that evaluation took another `seconds`."""
@@ -124,19 +151,8 @@ def finalise(run: RunDir, planning: Planning) -> Path:
     )
     objects = [ref.object_id for unit in plan.units for s in unit.slices for ref in s.objects]
     summary = PlanSummary(list(plan.cells()), objects, planning.exclusions)
-    store = PartStore(run.path)
+    store = PartStore(run.path, algorithm_versions())
     return build(record, summary, store.manifests(), planning.catalog, run.path, store=store)
-
-
-def algorithm_versions() -> dict[str, int]:
-    """Version of each room whose change can move a number."""
-    return {
-        "intensity": intensity.ALGORITHM_VERSION,
-        "prompts": prompts_room.ALGORITHM_VERSION,
-        "models": models_room.ALGORITHM_VERSION,
-        "scoring": scoring_room.ALGORITHM_VERSION,
-        "factors": factors_room.ALGORITHM_VERSION,
-    }
 
 
 @contextmanager

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
 from engine.configuration import Frozen
+from engine.errors import UserError, nearest
+
+T = TypeVar("T")
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""What studies, models and strategies may be called; a lone `-` is a name of the ledger."""
 
 StrategyKind = Literal["everything", "points", "box", "box_points"]
 
@@ -65,7 +72,7 @@ class Strategy(Frozen):
     The paper's six may be given by name alone (`- box`).
     """
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(min_length=1, max_length=64, pattern=NAME)
     kind: StrategyKind
     params: EverythingParams | BoxPointsParams | PointsParams | BoxParams
 
@@ -194,7 +201,7 @@ class ModelChoice(Frozen):
         strategies: names of the study's strategies to run; None: all of them.
     """
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(min_length=1, max_length=64, pattern=NAME)
     model: str = ""
     checkpoint: str | None = None
     init_seed: int = Field(0, ge=0)
@@ -208,6 +215,15 @@ class ModelChoice(Frozen):
         if isinstance(value, Mapping) and not value.get("model"):
             value = {**value, "model": value.get("name", "")}
         return value
+
+    def with_absolute_paths(self) -> ModelChoice:
+        """The same choice, its files named from the root."""
+        changes = {}
+        if self.checkpoint is not None:
+            changes["checkpoint"] = str(Path(self.checkpoint).expanduser().resolve())
+        if Path(self.model).suffix in (".yaml", ".yml"):
+            changes["model"] = str(Path(self.model).expanduser().resolve())
+        return self.model_copy(update=changes)
 
 
 class Sample(Frozen):
@@ -230,7 +246,7 @@ class Sample(Frozen):
 class Study(Frozen):
     """What defines the numbers: models x strategies x jitter levels x trials over a collection."""
 
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(min_length=1, max_length=64, pattern=NAME)
     seed: int = Field(0, ge=0, lt=2**63)
     models: tuple[ModelChoice, ...] = Field(min_length=1)
     strategies: tuple[Strategy, ...] = Field(min_length=1)
@@ -270,10 +286,18 @@ class Study(Frozen):
         return tuple(s for s in self.strategies if s.name in model.strategies)
 
     def model(self, name: str) -> ModelChoice:
-        return next(m for m in self.models if m.name == name)
+        """The model of that name. Raises UserError when the study has none."""
+        return _named(name, {model.name: model for model in self.models}, "model")
 
     def strategy(self, name: str) -> Strategy:
-        return next(s for s in self.strategies if s.name == name)
+        """The strategy of that name. Raises UserError when the study has none."""
+        return _named(name, {strategy.name: strategy for strategy in self.strategies}, "strategy")
+
+    def with_absolute_paths(self) -> Study:
+        """Checkpoints and model files by absolute paths: workers live in other folders."""
+        return self.model_copy(
+            update={"models": tuple(model.with_absolute_paths() for model in self.models)}
+        )
 
 
 class Runtime(Frozen):
@@ -285,3 +309,9 @@ class Runtime(Frozen):
     attempts: int = Field(2, ge=1, le=10)
     retry_failed: bool = False
     progress: bool = True
+
+
+def _named(name: str, known: Mapping[str, T], kind: str) -> T:
+    if name not in known:
+        raise UserError(f"the study has no {kind} '{name}'", got=name, remedy=nearest(name, known))
+    return known[name]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.models.base import Model
+from engine.errors import SamscopeError
+from engine.models.base import Embedding, Model
 from engine.models.numerics import Numerics, prompt_batches
 from engine.prompts.base import Prompt
 from engine.prompts.situations import PreparedSituation, next_step, situations_of
@@ -60,3 +61,52 @@ def batches(
     size = numerics.decode_batch_for(height, width, len(model.card.candidates))
     for indices in prompt_batches([step.prompt for step in steps], size):
         yield tuple(steps[i] for i in indices)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a model said to one step, or the error instead.
+
+    Attributes:
+        masks: bool[c, y, x], in the order of the model's candidates.
+        predicted_iou: float32[c].
+    """
+
+    masks: NDArray[np.bool_]
+    predicted_iou: NDArray[np.float32]
+
+
+def answer(model: Model, embedding: Embedding, batch: Sequence[Step]) -> list[Answer | Exception]:
+    """Decode a batch; one answer or error per step.
+
+    When the batch fails, every step is asked again alone, in its place in a batch of the same
+    shape filled with its own prompt, so that only the guilty ones fail.
+    """
+    prompts = [step.prompt for step in batch]
+    try:
+        return list(_decode(model, embedding, prompts))
+    except Exception as problem:  # noqa: BLE001  a prompt must not stop its neighbours
+        if len(batch) == 1:
+            return [problem]
+    return [_alone(model, embedding, prompts, place) for place in range(len(prompts))]
+
+
+def _alone(
+    model: Model, embedding: Embedding, prompts: Sequence[Prompt], place: int
+) -> Answer | Exception:
+    try:
+        return _decode(model, embedding, [prompts[place]] * len(prompts))[place]
+    except Exception as problem:  # noqa: BLE001  see `answer`
+        return problem
+
+
+def _decode(model: Model, embedding: Embedding, prompts: Sequence[Prompt]) -> list[Answer]:
+    said = model.decode(embedding, prompts)
+    if not len(said.masks) == len(said.predicted_iou) == len(prompts):
+        raise SamscopeError(
+            "the model answered another number of prompts than it was asked",
+            where=model.card.name,
+            got=len(said.masks),
+            expected=len(prompts),
+        )
+    return [Answer(said.masks[i], said.predicted_iou[i]) for i in range(len(prompts))]

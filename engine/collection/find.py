@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from engine.collection import template
 from engine.collection.reasons import reason
 from engine.collection.recipe import LabelSource, Recipe, Series
-from engine.errors import UserError, nearest
+from engine.errors import CaseRefusedError, UserError, nearest
 
 Fields = dict[str, str]
 
@@ -90,7 +90,7 @@ def find_cases(recipe: Recipe, raw_dir: Path) -> list[CaseSpec]:
     _check_names(recipe, raw_dir, names, [match.path for _, match in found])
     owners = _owners(recipe, raw_dir, found, names)
     specs = [
-        _spec(recipe, number, match, name, owners)
+        _spec(recipe, raw_dir, number, match, name, owners)
         for (number, match), name in zip(found, names, strict=True)
     ]
     return sorted(specs, key=lambda spec: spec.case)
@@ -171,7 +171,7 @@ def _label_files(source: LabelSource, index: int, raw_dir: Path, fields: Fields)
 
 
 def _spec(
-    recipe: Recipe, number: int, match: template.Match, name: str, owners: Owners
+    recipe: Recipe, raw_dir: Path, number: int, match: template.Match, name: str, owners: Owners
 ) -> CaseSpec:
     series = recipe.series[number]
     fields = _fields(series, match, name)
@@ -185,12 +185,17 @@ def _spec(
         number,
         match.path,
         tuple(label for files in labels for label in files),
-        _excluded(recipe, series, name, fields, labels),
+        _excluded(recipe, raw_dir, series, name, fields, labels),
     )
 
 
 def _excluded(
-    recipe: Recipe, series: Series, name: str, fields: Fields, labels: list[list[LabelFile]]
+    recipe: Recipe,
+    raw_dir: Path,
+    series: Series,
+    name: str,
+    fields: Fields,
+    labels: list[list[LabelFile]],
 ) -> Exclusion | None:
     if name in recipe.skip:
         return Exclusion("recipe_skip", recipe.skip[name])
@@ -201,5 +206,18 @@ def _excluded(
     ]
     if missing or not any(labels):
         wanted = missing or [template.fill(source.file, fields) for source in series.labels]
-        return Exclusion("missing_label", f"no file matches {', '.join(wanted)}")
+        return Exclusion("missing_label", _missing_label(wanted, raw_dir))
     return None
+
+
+def _missing_label(wanted: list[str], raw_dir: Path) -> str:
+    """What, where, got, expected and remedy of a case without one of its label files."""
+    return str(
+        CaseRefusedError(
+            f"no file matches {', '.join(wanted)}",
+            where=f"{PurePosixPath(wanted[0]).parent}/ of the raw folder",
+            got=f"nearest is {template.nearest_existing(raw_dir, wanted[0])}",
+            expected="one label file for each",
+            remedy="fetch it, or in the recipe: optional: true, or skip the case with a reason",
+        )
+    )

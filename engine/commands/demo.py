@@ -11,6 +11,7 @@ from engine.commands.evaluate import evaluate_command
 from engine.commands.ingest import ingest_command
 from engine.commands.report import report_command
 from engine.commands.say import out, table
+from engine.errors import UserError
 from engine.results.query import run_sql
 from engine.study import Runtime
 
@@ -33,12 +34,10 @@ def demo_command(folder: Path, runtime: Runtime) -> int:
     """Write `folder/raw`, `folder/collection.zarr`, `folder/run`; returns the exit code."""
     started = time.monotonic()
     collection, run = folder / "collection.zarr", folder / "run"
-    folder.mkdir(parents=True, exist_ok=True)
     out("generating phantom images: CT and MR volumes, fundus photographs, cells")
     code = 0
-    for recipe, raw in write_demo(folder / "raw"):
+    for recipe, raw in _inputs(folder):
         code = max(code, ingest_command(recipe, raw, collection, UNIT_SLICES))
-    shutil.copyfile(STUDY, folder / "study.yaml")
     code = max(code, evaluate_command(folder / "study.yaml", collection, run, runtime))
     report_command(run)
     table(run_sql(run, LEADERBOARD), "mean Dice without jitter (untrained model: see README)")
@@ -50,3 +49,19 @@ def demo_command(folder: Path, runtime: Runtime) -> int:
         f"took        {time.monotonic() - started:.0f} s"
     )
     return code
+
+
+def _inputs(folder: Path) -> list[tuple[str, Path]]:
+    """Write the study and the raw files; returns (recipe, raw folder) pairs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(STUDY, folder / "study.yaml")
+        return list(write_demo(folder / "raw"))
+    except OSError as error:
+        raise UserError(
+            "cannot write the demo",
+            where=str(error.filename or folder),
+            got=error.strerror or str(error),
+            expected="a folder that can be written, with about 100 MB of room",
+            remedy="choose another --out",
+        ) from error

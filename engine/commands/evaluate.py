@@ -17,6 +17,8 @@ def evaluate_command(study: Path, collection: Path, run_dir: Path, runtime: Runt
 
     outcome = run_study(study, collection, run_dir, runtime, Console(stderr=True))
     table(run_sql(run_dir, "FROM coverage ORDER BY ALL"), "coverage")
+    for row in run_sql(run_dir, "SELECT model FROM models WHERE untrained").to_pylist():
+        out(f"model '{row['model']}' has untrained, random weights: its scores mean nothing")
     out(
         f"{count(outcome.units_run, 'unit')} of {outcome.units_total} evaluated; "
         f"{outcome.done:,} trials done, {outcome.failed:,} failed, {outcome.pending:,} pending "

@@ -13,9 +13,13 @@ import engine
 from engine.collection.raw import recipe_names
 from engine.commands.say import out
 from engine.identity import PROTOCOL_VERSION, file_sha256
+from engine.models.checkpoint_fit import looks_like
 from engine.models.checkpoints import read_checkpoint
 from engine.models.registry import model_names
-from engine.runs import algorithm_versions
+from engine.plan import algorithm_versions
+
+FOR_TESTS = "fake"
+"""A model without a network; no one wants its numbers."""
 
 _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 
@@ -37,7 +41,7 @@ def _installation() -> list[tuple[str, object]]:
         *((name, version(name)) for name in _PARTS),
         ("cpus", os.cpu_count()),
         ("gpus", ", ".join(gpus) or "none"),
-        ("models", ", ".join(model_names())),
+        ("models", ", ".join(name for name in model_names() if name != FOR_TESTS)),
         ("recipes", ", ".join(recipe_names())),
     ]
 
@@ -45,11 +49,13 @@ def _installation() -> list[tuple[str, object]]:
 def _checkpoint(path: Path) -> list[tuple[str, object]]:
     checkpoint = read_checkpoint(path)
     tensors = checkpoint.state.values()
+    like = looks_like({name: tuple(tensor.shape) for name, tensor in checkpoint.state.items()})
     return [
         ("file", path),
         ("bytes", path.stat().st_size),
         ("sha256", file_sha256(path)),
         ("architecture", checkpoint.architecture or "not stated in the file"),
+        ("looks like", like or "no built-in model"),
         ("tensors", len(checkpoint.state)),
         ("parameters", f"{sum(tensor.numel() for tensor in tensors):,}"),
         *checkpoint.meta.items(),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine.commands.say import count, out, table
+from engine.commands.say import count, out, say_untrained, table
 from engine.models.numerics import numerics_of
 from engine.plan import PlannedCell
 from engine.planning import plan_study, read_study
@@ -22,7 +22,11 @@ def plan_command(study_path: Path, collection: Path, run_dir: Path | None, devic
     done, elsewhere = _ledger(run_dir)
     cells: Counter[tuple[str, str, str]] = Counter()
     trials: Counter[tuple[str, str, str]] = Counter()
+    factors: Counter[str] = Counter()
     for planned in plan.cells():
+        if planned.cell.is_factors:
+            factors[_why(planned, done, elsewhere)] += planned.expected
+            continue
         key = (planned.cell.model, planned.cell.strategy, _why(planned, done, elsewhere))
         cells[key] += 1
         trials[key] += planned.expected
@@ -39,6 +43,9 @@ def plan_command(study_path: Path, collection: Path, run_dir: Path | None, devic
         f"{count(planning.exclusions.num_rows, 'exclusion')} by the study's rules"
     )
     table(pa.Table.from_pylist(rows))
+    for why, number in factors.items():
+        out(f"object factors: {count(number, 'object')}, {why}")
+    say_untrained(study)
     return 0
 
 
@@ -46,7 +53,7 @@ def _ledger(run_dir: Path | None) -> tuple[set[tuple[Cell, str]], set[Cell]]:
     """Committed (cell, identity) pairs, and the cells among them."""
     if run_dir is None or not run_dir.is_dir():
         return set(), set()
-    done = {(m.cell, m.identity) for m in PartStore(run_dir).manifests()}
+    done = {(m.cell, m.identity) for m in PartStore(run_dir).manifests(set_aside=False)}
     return done, {cell for cell, _ in done}
 
 

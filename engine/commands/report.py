@@ -18,11 +18,12 @@ from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
 from engine.commands.say import out, problem
-from engine.errors import SamscopeError
+from engine.errors import SamscopeError, UserError, kind_of
 from engine.models.base import Model
 from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
 from engine.replay import Replayer
+from engine.results.manifest import slug
 from engine.results.query import connect
 from engine.rows import TrialKey
 from engine.runs import RunDir
@@ -37,7 +38,11 @@ def report_command(run_dir: Path, *, with_gallery: bool = True) -> int:
     """Write `RUN_DIR/report.html`; pictures go to `RUN_DIR/gallery/` as well."""
     run = RunDir.open(run_dir)
     items = list(gallery(run)) if with_gallery else []
-    out(str(build_report(run_dir, items)))
+    try:
+        page = build_report(run_dir, items)
+    except OSError as error:
+        raise _unwritable(error, run_dir) from error
+    out(str(page))
     return 0
 
 
@@ -63,15 +68,40 @@ def gallery(run: RunDir) -> Iterator[GalleryItem]:
             replayer = _replayer(run, study, models[name], refs[slice_id])
             for place in places:
                 drawn[place] = _picture(study, replayer, picks[place])
-        except (SamscopeError, KeyError) as error:
-            problem(f"not in the gallery: {name} on {slice_id}: {error}")
-    folder = run.path / "gallery"
-    folder.mkdir(exist_ok=True)
-    for place, item in sorted(drawn.items()):
-        pick = picks[place]
-        path = folder / f"{pick['model']}-{pick['strategy']}-{pick['pick']}.png"
-        path.write_bytes(item.data())
+        except Exception as error:  # whatever a model raises: the report goes on without it
+            log.debug("replay failed", exc_info=True)
+            why = error if isinstance(error, SamscopeError) else f"{kind_of(error)}: {error}"
+            problem(f"not in the gallery: {name} on {slice_id}: {why}")
+    _keep(run.path / "gallery", {_file_name(picks[at]): item for at, item in drawn.items()})
+    for _, item in sorted(drawn.items()):
         yield item
+
+
+def _file_name(pick: Pick) -> str:
+    """No two picks share it: `+` is in no name."""
+    return "+".join(slug(pick[part]) for part in ("model", "strategy", "pick")) + ".png"
+
+
+def _keep(folder: Path, items: Mapping[str, GalleryItem]) -> None:
+    """Write these pictures to `folder`, in place of those of an earlier report."""
+    try:
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.png"):
+            old.unlink()
+        for name, item in items.items():
+            (folder / name).write_bytes(item.data())
+    except OSError as error:
+        raise _unwritable(error, folder) from error
+
+
+def _unwritable(error: OSError, where: Path) -> UserError:
+    return UserError(
+        "cannot write the report",
+        where=str(error.filename or where),
+        got=error.strerror or str(error),
+        expected="a run directory that can be written, with room on its disk",
+        remedy="make the run directory writable, or copy it to where you may write",
+    )
 
 
 def _picks(run_dir: Path) -> list[Pick]:

@@ -6,6 +6,8 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from engine.study import Study
+
 
 def out(text: str) -> None:
     """A line of a result."""
@@ -20,6 +22,13 @@ def problem(text: str) -> None:
 def count(number: int, noun: str) -> str:
     """`1 case`, `2 cases`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def say_untrained(study: Study) -> None:
+    """Name the models whose numbers say nothing about a trained model."""
+    names = [choice.name for choice in study.models if choice.checkpoint is None]
+    if names:
+        out(f"untrained weights (no checkpoint given): {', '.join(names)}")
 
 
 def table(rows: pa.Table, title: str | None = None) -> None:

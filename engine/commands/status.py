@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.commands.say import count, out, table
+from engine.commands.say import count, out, say_untrained, table
 from engine.results.parts import PartStore
+from engine.results.publish import POINTER
 from engine.results.query import run_sql
 from engine.runs import RunDir
 
@@ -14,17 +15,22 @@ def status_command(run_dir: Path) -> int:
     """Print what is committed and, once a database was built, the coverage."""
     run = RunDir.open(run_dir)
     cells = done = failed = 0
-    for manifest in PartStore(run.path).manifests():
-        cells += 1
+    for manifest in PartStore(run.path).manifests(set_aside=False):
         if not manifest.cell.is_factors:
+            cells += 1
             done += manifest.done
             failed += manifest.failed
     out(
-        f"{run.path}: begun {run.created}, {count(cells, 'cell')} committed, "
-        f"{count(done, 'trial')} done, {failed:,} failed"
+        f"{run.path}: begun {run.created}; all studies that ran here: "
+        f"{count(cells, 'cell')} committed, {count(done, 'trial')} done, {failed:,} failed"
     )
-    if (run.path / "results.duckdb").exists():
+    if (run.path / POINTER).exists():
         table(run_sql(run.path, "FROM coverage ORDER BY ALL"), "coverage, as of the last build")
+        out("undefined: done trials with an empty prediction")
+    elif run.wall_s > 0:
+        out("the database is missing: run evaluate again, it builds it from the parts")
     else:
         out("no database yet: it is built when the evaluation ends")
+    if (run.path / "study.yaml").is_file():
+        say_untrained(run.study())
     return 0

@@ -108,7 +108,9 @@ def read_checkpoint(path: Path, *, usual_name: str | None = None) -> Checkpoint:
         raise CheckpointError(
             "the checkpoint does not exist or is not a file",
             where=str(path),
-            remedy="check `checkpoint:` in the study" + hint,
+            got="a folder" if path.is_dir() else "no such file",
+            expected="a weights file",
+            remedy="check the path" + hint,
         )
     checkpoint = _unwrap(path, _load(path))
     _check_finite(checkpoint)

@@ -24,6 +24,7 @@ scheduling) belong to circumstances, not to the model: they do not enter the wei
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from typing import Literal
@@ -56,6 +57,7 @@ class FakeConfig(ModelConfig):
         fail_on_corner: `embed` fails for slices whose pixel (0, 0) has this grey level (red).
         fail_on_x: `decode` fails when a prompt's box begins, or its first point lies, in this
             column.
+        die_on_width: `embed` ends the whole process for slices this wide, as a crash would.
         seconds_per_slice: `embed` sleeps that long per slice.
     """
 
@@ -67,6 +69,7 @@ class FakeConfig(ModelConfig):
     fail_on_width: int | None = None
     fail_on_corner: int | None = None
     fail_on_x: int | None = None
+    die_on_width: int | None = None
     seconds_per_slice: float = Field(0.0, ge=0)
 
     def weights_sha256(self) -> str:
@@ -90,6 +93,8 @@ class FakeModel:
     def _embed(self, image: Image) -> Embedding:
         time.sleep(self.config.seconds_per_slice)
         corner = int(np.ravel(image[0, 0])[0])
+        if image.shape[1] == self.config.die_on_width:
+            os._exit(9)
         if image.shape[1] == self.config.fail_on_width:
             raise FakeFailureError(f"asked to fail on slices {image.shape[1]} pixels wide")
         if corner == self.config.fail_on_corner:

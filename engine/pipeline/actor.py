@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from engine.collection.checksum import data_sha256
 from engine.collection.contract import SlicePixels
-from engine.errors import CorruptDataError, SamscopeError
-from engine.evaluate import Evaluator, fail_unit
+from engine.errors import CorruptDataError, SamscopeError, text_of
+from engine.evaluate import Evaluator, fail_cells
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics, deterministic_cpu, numerics_of
 from engine.models.registry import load_model
 from engine.pipeline.datasource import unpack, unpack_task
-from engine.plan import UnitTask
+from engine.plan import UnitTask, algorithm_versions
+from engine.results.attempts import begin, forget
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
 from engine.rows import CellRows
@@ -66,7 +67,7 @@ class EvaluatorActor:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._store = PartStore(Path(assignment.run_dir))
+        self._store = PartStore(Path(assignment.run_dir), algorithm_versions())
         if assignment.device == "cpu":
             deterministic_cpu()
         self._evaluator = Evaluator(assignment.study, load_models(assignment), assignment.numerics)
@@ -74,40 +75,74 @@ class EvaluatorActor:
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
-        attempts, cells = self._evaluate(task, row)
+        attempts, cells = self._attempts(task, row)
         seconds = time.perf_counter() - started
-        for rows in cells:
-            self._commit(rows, attempts)
+        cells = [self._commit(task, rows, attempts) for rows in cells]
+        forget(self._store.store, task.unit_id)
+        trials = [rows for rows in cells if not rows.planned.cell.is_factors]
         receipt = {
             "unit_id": task.unit_id,
             "slices": len(task),
             "cells": len(cells),
-            "done": sum(rows.done for rows in cells if not rows.planned.cell.is_factors),
-            "failed": sum(rows.failed for rows in cells),
+            "done": sum(rows.done for rows in trials),
+            "failed": sum(rows.failed for rows in trials),
             "seconds": seconds,
             "attempts": attempts,
             "worker": self._worker,
         }
         return pa.Table.from_pylist([receipt], schema=RECEIPT)
 
-    def _evaluate(self, task: UnitTask, row: pa.Table) -> tuple[int, list[CellRows]]:
+    def _attempts(self, task: UnitTask, row: pa.Table) -> tuple[int, list[CellRows]]:
         """Try a unit a few times; what still fails becomes failure rows."""
-        given = self._assignment
-        attempt = 1
+        died = begin(self._store.store, task.unit_id)
+        attempt = died + 1
+        if died >= self._assignment.attempts:
+            problem = SamscopeError(
+                "the worker died every time it evaluated this unit",
+                where=task.unit_id,
+                got=f"{died} deaths",
+                remedy="see Ray's logs for a crash or an out-of-memory kill, then --retry-failed",
+            )
+            return attempt, self._fail(task, "worker", problem)
         while True:
             try:
                 pixels = unpack(row)
                 _check(task, pixels)
+            except Exception as problem:  # noqa: BLE001  reading again gives the same bytes
+                return attempt, self._fail(task, "read", problem)
+            try:
                 return attempt, self._evaluator.evaluate(task, pixels)
             except Exception as problem:  # noqa: BLE001  a unit must not stop the others
-                log.warning("unit %s, attempt %d: %s", task.unit_id, attempt, problem)
-                if attempt >= given.attempts:
-                    return attempt, fail_unit(given.study, given.cards, task, "read", problem)
+                log.warning("unit %s, attempt %d: %s", task.unit_id, attempt, text_of(problem))
+                if attempt >= self._assignment.attempts:
+                    return attempt, self._fail(task, "evaluate", problem)
             attempt += 1
 
-    def _commit(self, rows: CellRows, attempts: int) -> None:
+    def _fail(self, task: UnitTask, stage: str, problem: Exception) -> list[CellRows]:
+        given = self._assignment
+        return fail_cells(given.study, given.cards, task, task.cells, stage, problem)
+
+    def _commit(self, task: UnitTask, rows: CellRows, attempts: int) -> CellRows:
+        """Commit a cell; rows that the ledger refuses are replaced by failure rows.
+
+        Raises:
+            OSError: the run directory cannot be written; nothing can go on without it.
+        """
+        try:
+            self._write(rows, attempts)
+        except OSError:
+            raise
+        except Exception as problem:  # noqa: BLE001  a cell must not stop the others
+            given = self._assignment
+            log.warning("%s is refused: %s", rows.planned.cell, text_of(problem))
+            rows = fail_cells(given.study, given.cards, task, [rows.planned], "commit", problem)[0]
+            self._write(rows, attempts)
+        return rows
+
+    def _write(self, rows: CellRows, attempts: int) -> None:
         info = {
             "worker": self._worker,
+            "pid": os.getpid(),
             "attempts": attempts,
             "seconds": dict(rows.seconds),
             "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -9,16 +9,39 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+import torch
 from ray.data import DataContext
 
+from engine.errors import UserError, text_of
 from engine.models.numerics import Numerics, numerics_of
 from engine.study import Runtime
 
 
+def local_device(runtime: Runtime) -> str:
+    """Where models run without a cluster."""
+    if runtime.device != "auto":
+        return runtime.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def on_cluster(runtime: Runtime) -> bool:
+    """Whether units go to a Ray that was there before us."""
+    return address_of(runtime) != "local" or ray.is_initialized()
+
+
+def address_of(runtime: Runtime) -> str:
+    """The Ray named by the runtime or RAY_ADDRESS, else `local`: one of our own."""
+    return runtime.address or os.environ.get("RAY_ADDRESS") or "local"
+
+
 @contextlib.contextmanager
 def connected(runtime: Runtime) -> Iterator[None]:
-    """A Ray session: the cluster named by the runtime or RAY_ADDRESS, else a local one."""
-    address = runtime.address or os.environ.get("RAY_ADDRESS") or "local"
+    """A Ray session: the cluster named by the runtime or RAY_ADDRESS, else a local one.
+
+    Raises:
+        UserError: there is no Ray at the address.
+    """
+    address = address_of(runtime)
     if ray.is_initialized():  # a caller's own session: use it and leave it running
         _quiet(DataContext.get_current())
         yield
@@ -28,7 +51,16 @@ def connected(runtime: Runtime) -> Iterator[None]:
         options["include_dashboard"] = False
         # Ray Data makes its core print an alarming line about every actor pool it starts.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    ray.init(address=address, **options)
+    try:
+        ray.init(address=address, **options)
+    except ConnectionError as error:
+        raise UserError(
+            "there is no Ray to connect to",
+            where=address,
+            got=text_of(error),
+            expected="a running cluster, or no --address and no RAY_ADDRESS",
+            remedy="start it with `ray start --head`, or leave the address out",
+        ) from error
     _quiet(DataContext.get_current())
     try:
         yield

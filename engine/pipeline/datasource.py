@@ -15,6 +15,7 @@ from ray.data.block import BlockMetadata
 
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
+from engine.errors import RemoteError, kind_of, text_of
 from engine.plan import UnitTask
 
 _ARRAYS = pa.list_(
@@ -31,7 +32,8 @@ ROW = pa.schema(
         pa.field("task", pa.large_binary()),  # the pickled UnitTask
         pa.field("images", _ARRAYS),
         pa.field("labels", _ARRAYS),
-        pa.field("error", pa.large_binary()),  # the pickled exception of a unit that cannot be read
+        # why the unit cannot be read, as text: not every exception survives the journey
+        pa.field("error", pa.struct([pa.field(n, pa.string()) for n in ("kind", "text")])),
     ]
 )
 
@@ -84,7 +86,7 @@ def read_unit(collection: str, task: UnitTask) -> pa.Table:
     try:
         pixels = read_slices(collection, task.slices)
     except Exception as problem:  # noqa: BLE001  an unreadable unit becomes failure rows
-        error = pickle.dumps(problem)
+        error = {"kind": kind_of(problem), "text": text_of(problem)}
     row = {
         "task": pickle.dumps(task),
         "images": [_pack(slice_.image) for slice_ in pixels],
@@ -98,11 +100,11 @@ def unpack(table: pa.Table) -> list[SlicePixels]:
     """Pixels of a one-row table, read-only views of its buffers, in the order of the task.
 
     Raises:
-        Exception: the error that the read task met.
+        RemoteError: the read task could not read the unit.
     """
     error = table["error"][0].as_py()
     if error is not None:
-        raise pickle.loads(error)
+        raise RemoteError(error["text"], kind=error["kind"])
     images = [_unpack(value) for value in table["images"][0]]
     labels = [_unpack(value) for value in table["labels"][0]]
     return [SlicePixels(i, n) for i, n in zip(images, labels, strict=True)]

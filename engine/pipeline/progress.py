@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from engine.plan import UnitTask
 log = logging.getLogger(__name__)
 
 _LINE_EVERY_S = 10.0
+_BEAT_EVERY_S = 30.0
 
 
 def track(
@@ -79,6 +82,34 @@ def _bar(
 
 
 def _lines(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
+    with _heartbeat() as beat:
+        for receipt in _logged(receipts, total):
+            beat.set()
+            yield receipt
+
+
+@contextmanager
+def _heartbeat() -> Iterator[threading.Event]:
+    """Say that work goes on while no unit ends; units can take minutes."""
+    beat, ended = threading.Event(), threading.Event()
+    started = time.monotonic()
+
+    def tell() -> None:
+        while not ended.wait(_BEAT_EVERY_S):
+            if not beat.is_set():
+                log.info("still working, %.0f s since the start", time.monotonic() - started)
+            beat.clear()
+
+    thread = threading.Thread(target=tell, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield beat
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _logged(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
     tally = _Tally()
     last = 0.0
     for receipt in receipts:

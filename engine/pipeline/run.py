@@ -5,17 +5,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment
-from engine.pipeline.cluster import actor_count, connected, device_of, worker_numerics
+from engine.pipeline.cluster import (
+    actor_count,
+    connected,
+    device_of,
+    local_device,
+    on_cluster,
+    worker_numerics,
+)
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
-from engine.plan import Plan, PlannedCell, UnitTask
-from engine.planning import Planning, plan_study, read_study
+from engine.plan import Plan, PlannedCell, UnitTask, algorithm_versions
+from engine.planning import Planning, lay_ground, read_study
+from engine.results.attempts import forget_all
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import RunDir, driver_lock, finalise, log_to_file
@@ -29,7 +39,9 @@ class Outcome:
     """What a run came to.
 
     Attributes:
-        failed: trials with a failure row; `exit_code` is 1 when there are any.
+        expected, done, failed, pending: trials.
+        without_factors: objects whose factors failed.
+        exit_code: 1 when anything failed or is pending, else 0.
     """
 
     run_dir: Path
@@ -39,10 +51,11 @@ class Outcome:
     done: int
     failed: int
     pending: int
+    without_factors: int = 0
 
     @property
     def exit_code(self) -> int:
-        return 1 if self.failed or self.pending else 0
+        return 1 if self.failed or self.pending or self.without_factors else 0
 
 
 def run_study(
@@ -53,48 +66,60 @@ def run_study(
     Raises:
         UserError: wrong study, collection or run directory, or another driver at work on it.
     """
-    study = read_study(study_path)
-    run = RunDir.prepare(out, study_path, collection)
-    with driver_lock(run.path), log_to_file(run.path):
-        started = time.monotonic()
-        with connected(runtime):
-            device = device_of(runtime)
-            planning = plan_study(study, collection, worker_numerics(device))
-            store = PartStore(run.path)
-            if runtime.retry_failed:
-                _forget_failed(store)
-            pending = planning.plan.pending(sound_cells(planning.plan, store))
-            total = len(planning.plan.units)
-            log.info("%d of %d units to evaluate on %s", len(pending), total, device)
-            if pending:
-                _evaluate(planning, pending, run, runtime, device, console)
-        run = run.worked(time.monotonic() - started if pending else 0.0)
+    ground = lay_ground(read_study(study_path), collection)
+    run = RunDir.prepare(out, collection)
+    with driver_lock(run.path), log_to_file(run.path), ExitStack() as session:
+        cluster = on_cluster(runtime)
+        if cluster:
+            session.enter_context(connected(runtime))
+        device = device_of(runtime) if cluster else local_device(runtime)
+        # A head without a GPU does not compute what its workers compute: ask one of them.
+        planning = ground.plan(worker_numerics(device) if cluster else numerics_of(device))
+        run.begin(ground.study)
+        pending = planning.plan.pending(_ledger(planning.plan, run, runtime))
+        total = len(planning.plan.units)
+        log.info("%d of %d units to evaluate on %s", len(pending), total, device)
+        if pending:
+            started = time.monotonic()
+            if not cluster:
+                session.enter_context(connected(runtime))
+            _evaluate(planning, pending, run, runtime, device, console)
+            run = run.worked(time.monotonic() - started)
         finalise(run, planning)
     return Outcome(run.path, len(pending), total, *_coverage(run.path))
 
 
-def sound_cells(plan: Plan, store: PartStore) -> Callable[[PlannedCell], bool]:
-    """Whether a cell is committed under its identity with files as its manifest says.
+def _ledger(plan: Plan, run: RunDir, runtime: Runtime) -> Callable[[PlannedCell], bool]:
+    """Whether a cell is committed under its identity, with files as its manifest says.
 
-    What is not sound is set aside, so that it runs again.
+    What is not sound is set aside, so that it runs again; so is what failed, when asked.
     """
+    store = PartStore(run.path, algorithm_versions())
+    forget_all(store.store, [unit.unit_id for unit in plan.units])
     wanted = {(planned.cell, planned.identity) for planned in plan.cells()}
-    sound = {
-        (manifest.cell, manifest.identity)
-        for manifest in store.manifests()
-        if (manifest.cell, manifest.identity) in wanted and store.verify(manifest)
-    }
+    sound = set()
+    for manifest in list(store.manifests()):
+        key = (manifest.cell, manifest.identity)
+        if key not in wanted or not store.verify(manifest):
+            continue
+        if runtime.retry_failed and manifest.failed:
+            store.set_aside(manifest, "--retry-failed")
+        else:
+            sound.add(key)
     return lambda planned: (planned.cell, planned.identity) in sound
 
 
-def _coverage(run_dir: Path) -> tuple[int, int, int, int]:
-    """(expected, done, failed, pending) trials of the whole run."""
+def _coverage(run_dir: Path) -> tuple[int, int, int, int, int]:
+    """(expected, done, failed, pending) trials of the run, and objects without factors."""
     totals = run_sql(
         run_dir,
-        "SELECT sum(expected)::BIGINT e, sum(done)::BIGINT d, sum(failed)::BIGINT f,"
-        " sum(pending)::BIGINT p FROM coverage",
-    ).to_pylist()[0]
-    return (totals["e"] or 0, totals["d"] or 0, totals["f"] or 0, totals["p"] or 0)
+        """SELECT coalesce(sum(expected), 0)::BIGINT, coalesce(sum(done), 0)::BIGINT,
+                  coalesce(sum(failed), 0)::BIGINT, coalesce(sum(pending), 0)::BIGINT,
+                  (SELECT coalesce(sum(n_trials), 0)::BIGINT FROM failures WHERE model = '-')
+           FROM coverage""",
+    )
+    expected, done, failed, pending, lost = (column[0].as_py() for column in totals.columns)
+    return expected, done, failed, pending, lost
 
 
 def _evaluate(
@@ -112,10 +137,3 @@ def _evaluate(
     receipts = stream(str(planning.collection), pending, assignment, actor_count(runtime, device))
     for receipt in track(receipts, pending, console):
         log.debug("receipt %s", receipt)
-
-
-def _forget_failed(store: PartStore) -> None:
-    """Make cells with failed trials pending again."""
-    for manifest in list(store.manifests()):
-        if manifest.failed:
-            store.set_aside(manifest, "--retry-failed")

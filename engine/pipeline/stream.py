@@ -7,7 +7,9 @@ from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
+from ray.exceptions import RayError
 
+from engine.errors import SamscopeError, UserError, text_of
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import ZarrUnits
 from engine.plan import UnitTask
@@ -38,4 +40,24 @@ def stream(
         num_gpus=1 if gpu else 0,
         num_cpus=0 if gpu else 1,
     )
-    yield from receipts.iter_rows()
+    try:
+        yield from receipts.iter_rows()
+    except RayError as error:
+        raise _cause(error) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of ours, or of the file system, that Ray wrapped on its way to the driver."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, SamscopeError):
+            return seen
+        if isinstance(seen, OSError) and not isinstance(seen, RayError):
+            return UserError(
+                "a worker cannot write the run directory",
+                got=text_of(seen),
+                expected="a folder every worker can write, with space left",
+                remedy="make room, then run the same command again: it resumes",
+            )
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return error

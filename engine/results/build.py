@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.errors import CorruptDataError
-from engine.results.atomic import make_folder
+from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
 from engine.results.facts import load_facts
 from engine.results.load import load_factors, load_parts

@@ -121,8 +121,12 @@ class PartStore:
         present = set(self.store.list(MANIFESTS))
         return {key for key in keys if manifest_name(*key) in present}
 
-    def manifests(self) -> Iterator[Manifest]:
-        """All manifests, sorted by name; one that cannot be read is set aside and left out."""
+    def manifests(self, *, set_aside: bool = True) -> Iterator[Manifest]:
+        """All manifests, sorted by name; one that cannot be read is set aside and left out.
+
+        Args:
+            set_aside: False for those who only look: an unreadable manifest is left where it is.
+        """
         for name in sorted(self.store.list(MANIFESTS)):
             if not name.endswith(".json"):
                 continue
@@ -131,7 +135,10 @@ class PartStore:
             except FileNotFoundError:
                 _log.info("manifest %s was set aside by another process", name)
             except CorruptDataError as error:
-                self._set_aside(name, str(error))
+                if set_aside:
+                    self._set_aside(name, str(error))
+                else:
+                    _log.warning("%s is left out: %s", name, error)
 
     def problem(self, manifest: Manifest, *, checksums: bool = True) -> str | None:
         """What is wrong with a manifest's files (absent, other size, other bytes), or None."""

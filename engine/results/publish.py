@@ -7,7 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
-from engine.results.atomic import claim, sync_folder
+from engine.files import claim, sync_folder
 
 POINTER = "results.duckdb"
 KEEP = 2

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from engine.results.atomic import claim, write_atomically, write_temporary
+from engine.files import claim, replace_file, write_temporary
 
 
 class Store(Protocol):
@@ -53,7 +53,7 @@ class LocalStore:
         self.root = root
 
     def put(self, name: str, data: bytes) -> None:
-        write_atomically(self.root / name, data)
+        replace_file(self.root / name, data)
 
     def create(self, name: str, data: bytes) -> bool:
         target = self.root / name

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from results.synthetic import Synthetic, cell_rows, identity_of, make, study
 
-from engine.results import atomic
+from engine import files
 from engine.results.manifest import MANIFESTS, manifest_name, parse_manifest, slug
 from engine.results.parts import Cell, Manifest, PartStore
 from engine.results.rows import part_tables
@@ -324,9 +324,9 @@ def test_parts_hold_what_was_given(tmp_path: Path) -> None:
     assert identity_of(CELL) != identity_of(CELL, 2)
 
 
-def test_write_atomically_replaces(tmp_path: Path) -> None:
+def test_replace_file_replaces(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b.txt"
-    atomic.write_atomically(target, b"one")
-    atomic.write_atomically(target, b"two")
+    files.replace_file(target, b"one")
+    files.replace_file(target, b"two")
     assert target.read_bytes() == b"two"
     assert files_of(tmp_path) == ["a/b.txt"]

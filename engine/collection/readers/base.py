@@ -87,6 +87,25 @@ def refuse(
     )
 
 
+def missing(path: Path) -> CaseRefusedError:
+    """The refusal of a file that is not there."""
+    return refuse(
+        "missing_file",
+        "the file does not exist",
+        path,
+        got="no such file",
+        expected="a file the recipe names",
+        remedy="fetch it, or skip the case in the recipe with this reason",
+    )
+
+
+def first_bytes(path: Path) -> str:
+    """How a file begins, for messages about its format."""
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    return f"{path.stat().st_size} bytes beginning with {start!r}"
+
+
 def check_finite(array: NDArray[np.generic], path: Path) -> None:
     """Raises CaseRefusedError `non_finite` where a value is NaN or infinite (protocol 1.6)."""
     if not np.issubdtype(array.dtype, np.inexact):

@@ -18,7 +18,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from engine.collection.readers.base import RawImage, check_finite, refuse
+from engine.collection.readers.base import RawImage, check_finite, missing, refuse
 
 Affine = NDArray[np.float64]
 
@@ -66,13 +66,21 @@ def _decode(path: Path) -> Any:
             path,
             got=f"first four bytes {content[:4].hex() or 'missing'}",
             expected="a NIfTI header of 348 or 540 bytes",
+            remedy="fetch the file again, or correct its ending",
         )
     try:
         return form.from_bytes(content)
     except WrapStructError as error:
         raise _truncated(path, error) from error
     except (ImageFileError, HeaderDataError, ValueError, OSError) as error:
-        raise refuse("unreadable_file", "the NIfTI header is damaged", path, got=error) from error
+        raise refuse(
+            "unreadable_file",
+            "the NIfTI header is damaged",
+            path,
+            got=error,
+            expected="a readable header",
+            remedy="fetch the file again",
+        ) from error
 
 
 def _bytes(path: Path) -> bytes:
@@ -85,9 +93,16 @@ def _bytes(path: Path) -> bytes:
     except EOFError as error:
         raise _truncated(path, error) from error
     except FileNotFoundError as error:
-        raise refuse("missing_file", "the file does not exist", path, got=error) from error
+        raise missing(path) from error
     except (OSError, zlib.error) as error:
-        raise refuse("unreadable_file", "the file cannot be read", path, got=error) from error
+        raise refuse(
+            "unreadable_file",
+            "the file cannot be read",
+            path,
+            got=error,
+            expected="a NIfTI file, compressed if it ends in .gz",
+            remedy="fetch the file again",
+        ) from error
 
 
 def _truncated(path: Path, error: Exception) -> Exception:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from engine.collection.readers.base import RawImage, refuse
+from engine.collection.readers.base import RawImage, first_bytes, missing, refuse
 from engine.collection.readers.pixels import drop_alpha, merge_grey, upright
 
 _ORIENTATION = 274
@@ -37,9 +37,16 @@ class RasterReader:
                 warnings.simplefilter("ignore")  # large images are meant; broken EXIF is no pixel
                 array, palette = _open(path)
         except FileNotFoundError as error:
-            raise refuse("missing_file", "the file does not exist", path, got=error) from error
+            raise missing(path) from error
         except UnidentifiedImageError as error:
-            raise refuse("unreadable_file", "the file is no image", path, got=error) from error
+            raise refuse(
+                "unreadable_file",
+                "the file is no image",
+                path,
+                got=first_bytes(path),
+                expected="a PNG, JPEG or BMP",
+                remedy="fetch the file again, or correct its ending",
+            ) from error
         except (OSError, SyntaxError, ValueError, imagecodecs.PngError) as error:
             raise _damaged(path, error) from error
         except Image.DecompressionBombError as error:

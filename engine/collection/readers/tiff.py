@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from engine.collection.readers.base import RawImage, check_finite, refuse
+from engine.collection.readers.base import RawImage, check_finite, missing, refuse
 from engine.collection.readers.pixels import cmyk_to_rgb, drop_alpha, merge_grey, upright
 
 _MINISWHITE, _PALETTE, _CMYK = 0, 3, 5
@@ -42,7 +42,7 @@ class TiffReader:
                 palette = _palette(page)
                 array = _conventions(array, axes, page)
         except FileNotFoundError as error:
-            raise refuse("missing_file", "the file does not exist", path, got=error) from error
+            raise missing(path) from error
         except _ERRORS as error:
             raise _damaged(path, error) from error
         check_finite(array, path)
@@ -75,6 +75,7 @@ def _damaged(path: Path, error: BaseException) -> Exception:
         "the TIFF cannot be decoded",
         path,
         got=f"{type(error).__name__}: {error}",
+        expected="a TIFF that tifffile and imagecodecs can decode",
         remedy="fetch the file again, or save it in another compression",
     )
 

@@ -1,0 +1,332 @@
+"""One worker and one unit at a time, without Ray: what is committed, retried, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from worlds import write_study
+
+import engine.evaluate
+from engine.collection.contract import SlicePixels
+from engine.collection.reading import read_slices
+from engine.errors import SamscopeError
+from engine.evaluate import Evaluator
+from engine.models.numerics import numerics_of
+from engine.pipeline.actor import RECEIPT, Assignment, EvaluatorActor, load_models
+from engine.pipeline.datasource import read_unit
+from engine.pipeline.run import _coverage
+from engine.plan import UnitTask, algorithm_versions
+from engine.planning import Planning, plan_study, read_study
+from engine.results.attempts import begin, forget_all
+from engine.results.manifest import Manifest
+from engine.results.parts import PartStore
+from engine.results.rows import part_tables
+from engine.rows import CellRows
+from engine.runs import RunDir, finalise
+
+STUDY = """\
+name: toy
+models: [{name: fake, model: FAKE}]
+strategies: [everything, point_1, box]
+jitter: {levels: [[0, 0], [0, 10]], trials: 2}
+"""
+TRIALS = 4 * (1 + 3 + 3)
+"""Of a unit: 2 slices with 2 objects; Everything once, two prompted strategies three times."""
+
+
+@dataclass
+class Desk:
+    """A planned study with its run directory."""
+
+    planning: Planning
+    run: RunDir
+
+    @property
+    def task(self) -> UnitTask:
+        return self.planning.plan.units[0]
+
+    @property
+    def store(self) -> PartStore:
+        return PartStore(self.run.path, algorithm_versions())
+
+    def assignment(self, attempts: int = 2) -> Assignment:
+        plan = self.planning.plan
+        return Assignment(
+            plan.study, "cpu", str(self.run.path), plan.cards, plan.numerics, attempts
+        )
+
+    def work(self, task: UnitTask | None = None, attempts: int = 2) -> dict[str, Any]:
+        """The receipt of one unit."""
+        row = read_unit(str(self.planning.collection), task or self.task)
+        table = EvaluatorActor(self.assignment(attempts))(row)
+        assert table.schema == RECEIPT
+        (receipt,) = table.to_pylist()
+        return dict(receipt)
+
+    def manifests(self) -> dict[str, Manifest]:
+        """The ledger's manifests by strategy; their files must be whole."""
+        found = list(self.store.manifests())
+        assert all(self.store.verify(manifest) for manifest in found)
+        return {manifest.cell.strategy: manifest for manifest in found}
+
+    def table(self, strategy: str, name: str) -> pa.Table | None:
+        """A committed part; None where the cell has none of that name."""
+        for part in self.manifests()[strategy].files:
+            if part.table == name:
+                return pq.read_table(self.run.path / part.name)
+        return None
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Failure rows of all committed cells."""
+        tables = [self.table(strategy, "failures") for strategy in self.manifests()]
+        return [row for table in tables if table is not None for row in table.to_pylist()]
+
+    def rows(self) -> dict[str, CellRows]:
+        """What the evaluator says of the first unit, by strategy."""
+        evaluator = Evaluator(
+            self.planning.plan.study, load_models(self.assignment()), self.planning.plan.numerics
+        )
+        pixels = read_slices(str(self.planning.collection), self.task.slices)
+        return {c.planned.cell.strategy: c for c in evaluator.evaluate(self.task, pixels)}
+
+
+@pytest.fixture
+def desk(collection: Path, tmp_path: Path) -> Desk:
+    study = read_study(write_study(tmp_path, STUDY))
+    run = RunDir.prepare(tmp_path / "run", collection)
+    run.begin(study)
+    return Desk(plan_study(study, collection, numerics_of("cpu")), run)
+
+
+def fail_first(monkeypatch: pytest.MonkeyPatch, times: int) -> list[str]:
+    """Make the evaluator raise the first `times` times; returns the list of all its calls."""
+    calls: list[str] = []
+    evaluate = Evaluator.evaluate
+
+    def stumbling(self: Evaluator, task: UnitTask, pixels: Sequence[SlicePixels]) -> list[CellRows]:
+        calls.append(task.unit_id)
+        if len(calls) <= times:
+            raise MemoryError(f"asked to fail, {len(calls)}")
+        return evaluate(self, task, pixels)
+
+    monkeypatch.setattr(Evaluator, "evaluate", stumbling)
+    return calls
+
+
+def assert_all_failed(desk: Desk, stage: str, error: str) -> list[dict[str, Any]]:
+    """Every expected trial of the unit is committed as a failure."""
+    manifests = desk.manifests()
+    assert {m.cell for m in manifests.values()} == {p.cell for p in desk.task.cells}
+    for planned in desk.task.cells:
+        manifest = manifests[planned.cell.strategy]
+        assert manifest.identity == planned.identity
+        assert (manifest.expected, manifest.done, manifest.failed) == (
+            planned.expected, 0, planned.expected
+        )  # fmt: skip
+        if not planned.cell.is_factors:
+            table = desk.table(planned.cell.strategy, "trials")
+            assert table is not None
+            assert table["status"].to_pylist() == ["failed"] * planned.expected
+            areas = {o.object_id: o.area_px for s in desk.task.slices for o in s.objects}
+            sizes = zip(table["object_id"].to_pylist(), table["gt_px"].to_pylist(), strict=True)
+            assert all(areas[name] == size for name, size in sizes)
+    failures = desk.failures()
+    assert {(row["stage"], row["error"]) for row in failures} == {(stage, error)}
+    assert sum(row["n_trials"] for row in failures) == TRIALS + 4
+    return failures
+
+
+def test_a_unit_is_committed_as_evaluated(desk: Desk) -> None:
+    receipt = desk.work()
+    assert receipt.pop("seconds") > 0
+    assert receipt.pop("worker")
+    assert receipt == {
+        "unit_id": desk.task.unit_id, "slices": 2, "cells": 4, "done": TRIALS, "failed": 0,
+        "attempts": 1,
+    }  # fmt: skip
+    manifests, expected = desk.manifests(), desk.rows()
+    assert manifests.keys() == expected.keys() == {"factors", "everything", "point_1", "box"}
+    for strategy, rows in expected.items():
+        manifest = manifests[strategy]
+        assert (manifest.cell, manifest.identity) == (rows.planned.cell, rows.planned.identity)
+        assert (manifest.done, manifest.failed) == (rows.planned.expected, 0)
+        assert (manifest.info["attempts"], bool(manifest.info["worker"])) == (1, True)
+        assert manifest.info["peak_memory_bytes"] > 10**7
+        wanted = {name: table for name, table in part_tables(rows.tables).items() if len(table)}
+        assert {part.table for part in manifest.files} == wanted.keys()
+        for name, table in wanted.items():
+            stored = desk.table(strategy, name)
+            assert stored is not None
+            assert stored.cast(table.schema).equals(table)
+    stages = {"everything": {"embed", "decode", "score"}, "factors": {"factors"},
+              "point_1": {"prompt", "decode", "score"}}  # fmt: skip
+    for strategy, known in stages.items():
+        assert manifests[strategy].info["seconds"].keys() == known
+
+
+def test_only_the_cells_asked_for_are_evaluated(desk: Desk) -> None:
+    cells = tuple(c for c in desk.task.cells if c.cell.strategy == "box")
+    receipt = desk.work(replace(desk.task, cells=cells))
+    assert (receipt["cells"], receipt["done"]) == (1, 12)
+    assert desk.manifests().keys() == {"box"}
+
+
+def test_a_second_attempt_gives_what_the_first_would_have(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = desk.rows()
+    calls = fail_first(monkeypatch, 1)
+    receipt = desk.work()
+    assert calls == [desk.task.unit_id] * 2
+    assert (receipt["attempts"], receipt["done"], receipt["failed"]) == (2, TRIALS, 0)
+    assert {manifest.info["attempts"] for manifest in desk.manifests().values()} == {2}
+    for strategy, rows in expected.items():
+        name = "factors" if rows.planned.cell.is_factors else "trials"
+        wanted = part_tables(rows.tables)[name]
+        stored = desk.table(strategy, name)
+        assert stored is not None
+        assert stored.cast(wanted.schema).equals(wanted)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_after_the_last_attempt_every_trial_is_a_failure(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, attempts: int
+) -> None:
+    calls = fail_first(monkeypatch, 99)
+    receipt = desk.work(attempts=attempts)
+    assert len(calls) == attempts
+    assert receipt["attempts"] == attempts
+    assert (receipt["done"], receipt["failed"]) == (0, TRIALS), "factors are not trials"
+    failures = assert_all_failed(desk, "evaluate", "MemoryError")
+    assert failures[0]["message"] == f"asked to fail, {attempts}", "the last problem is told"
+
+
+def test_other_pixels_than_the_catalog_describes_are_failures(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fail_first(monkeypatch, 0)
+    assert desk.task.complete
+    receipt = desk.work(replace(desk.task, data_sha256="0" * 64))
+    assert not calls, "wrong pixels reach no model"
+    assert (receipt["done"], receipt["failed"]) == (0, TRIALS)
+    failures = assert_all_failed(desk, "read", "CorruptDataError")
+    assert "0" * 64 in failures[0]["message"]
+
+
+def test_a_part_of_a_unit_has_no_checksum_to_compare(desk: Desk) -> None:
+    part = replace(desk.task, data_sha256="0" * 64, complete=False)
+    assert desk.work(part)["done"] == TRIALS
+
+
+def test_a_unit_that_cannot_be_read_says_why(desk: Desk) -> None:
+    lost = tuple(replace(ref, array_path="toy/nowhere") for ref in desk.task.slices)
+    receipt = desk.work(replace(desk.task, slices=lost))
+    assert (receipt["done"], receipt["failed"]) == (0, TRIALS)
+    failures = desk.failures()
+    assert {row["stage"] for row in failures} == {"read"}
+    assert {row["error"] for row in failures} != {"RemoteError"}, "the error's own type"
+    assert "nowhere" in failures[0]["message"]
+
+
+def test_rows_that_the_ledger_refuses_fail_their_cell_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate = Evaluator.evaluate
+
+    def forgetful(self: Evaluator, *given: Any) -> list[CellRows]:
+        cells = evaluate(self, *given)
+        for rows in cells:
+            if rows.planned.cell.strategy == "box":
+                rows.tables["trials"].pop()
+        return cells
+
+    monkeypatch.setattr(Evaluator, "evaluate", forgetful)
+    receipt = desk.work()
+    assert (receipt["done"], receipt["failed"]) == (TRIALS - 12, 12)
+    assert desk.manifests()["box"].failed == 12
+    assert {(row["strategy"], row["stage"]) for row in desk.failures()} == {("box", "commit")}
+
+
+def test_a_full_disk_stops_the_worker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> bool:
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(PartStore, "commit", full)
+    with pytest.raises(OSError, match="no space"):
+        desk.work()
+
+
+def test_a_committed_cell_is_not_committed_again(desk: Desk) -> None:
+    desk.work()
+    before = desk.manifests()
+    desk.work()
+    assert desk.manifests() == before
+
+
+def test_a_unit_that_killed_its_workers_is_given_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = fail_first(monkeypatch, 0)
+    for _ in range(2):
+        begin(desk.store.store, desk.task.unit_id)
+    receipt = desk.work(attempts=2)
+    assert not calls
+    assert (receipt["done"], receipt["failed"]) == (0, TRIALS)
+    assert_all_failed(desk, "worker", "SamscopeError")
+
+
+def test_a_dead_worker_counts_as_an_attempt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = fail_first(monkeypatch, 99)
+    begin(desk.store.store, desk.task.unit_id)
+    begin(desk.store.store, "another unit")
+    receipt = desk.work(attempts=3)
+    assert (len(calls), receipt["attempts"]) == (2, 3)
+
+
+def test_attempts_are_forgotten_when_a_unit_is_done_or_a_driver_begins(desk: Desk) -> None:
+    store, unit = desk.store.store, desk.task.unit_id
+    begin(store, unit)
+    assert desk.work()["attempts"] == 2
+    assert begin(store, unit) == 0, "the unit is committed"
+    assert begin(store, unit) == 1
+    forget_all(store, [unit])
+    assert begin(store, unit) == 0
+
+
+def test_other_weights_than_planned_are_refused(desk: Desk) -> None:
+    given = desk.assignment()
+    cards = {"fake": replace(given.cards["fake"], weights_sha256="0" * 64)}
+    with pytest.raises(SamscopeError, match="weights of 'fake' on this worker differ") as caught:
+        EvaluatorActor(replace(given, cards=cards))
+    assert caught.value.expected == "0" * 64
+
+
+def test_other_numerics_than_planned_are_refused(desk: Desk) -> None:
+    given = desk.assignment()
+    other = replace(given.numerics, kernels="torch-0.0")
+    with pytest.raises(SamscopeError, match="numerics on this worker differ"):
+        EvaluatorActor(replace(given, numerics=other))
+
+
+def test_failed_factors_are_no_trials_but_are_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> dict[str, Any]:
+        raise ValueError("asked to fail")
+
+    monkeypatch.setattr(engine.evaluate, "compute_factors", broken)
+    units = desk.planning.plan.units
+    for task in units[:-1]:
+        receipt = desk.work(task)
+        assert (receipt["done"], receipt["failed"]) == (TRIALS, 0)
+    finalise(desk.run, desk.planning)
+    expected, done, failed, pending, without_factors = _coverage(desk.run.path)
+    assert (expected, failed, pending) == (TRIALS * len(units), 0, TRIALS)
+    assert done == expected - pending
+    assert without_factors == 4 * (len(units) - 1)
