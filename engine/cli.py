@@ -65,7 +65,7 @@ def run(argv: list[str]) -> int:
         text = getattr(mistake, "format_message", mistake.__str__)()
         context = getattr(mistake, "ctx", None)
         verb = context.command_path if context is not None else "samscope"
-        errors.print(f"[bold red]error:[/] {_escape(text)}\n  remedy: {verb} --help")
+        errors.print(f"[bold red]error:[/] {_escape(_plain(text))}\n  remedy: {verb} --help")
         return MISTAKE
     except (typer.Abort, KeyboardInterrupt):
         errors.print("stopped; what was committed is kept, run the same command to go on")
@@ -246,6 +246,19 @@ def info(
     from engine.commands.info import info_command
 
     return info_command(checkpoint)
+
+
+def _plain(text: str) -> str:
+    """Typer passes on pydantic's words; these are ours."""
+    text = text.replace("Value error, ", "").partition(", unable to parse")[0]
+    for theirs, ours in (
+        ("Input should be", "it must be"),
+        ("a valid integer", "a whole number"),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+    ):
+        text = text.replace(theirs, ours)
+    return text
 
 
 def _escape(text: str) -> str:

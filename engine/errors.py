@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class SamscopeError(Exception):
@@ -68,17 +69,8 @@ class CaseRefusedError(SamscopeError):
     `code` is the reason code of its row in `exclusions` (see `engine.collection.reasons`).
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        code: str = "refused",
-        where: str | None = None,
-        got: object = None,
-        expected: object = None,
-        remedy: str | None = None,
-    ) -> None:
-        super().__init__(what, where=where, got=got, expected=expected, remedy=remedy)
+    def __init__(self, what: str, *, code: str = "refused", **words: Any) -> None:
+        super().__init__(what, **words)
         self.code = code
 
     def fields(self) -> dict[str, object]:
@@ -91,17 +83,8 @@ class RemoteError(SamscopeError):
     `kind` is the name of the original exception type.
     """
 
-    def __init__(
-        self,
-        what: str,
-        *,
-        kind: str = "RemoteError",
-        where: str | None = None,
-        got: object = None,
-        expected: object = None,
-        remedy: str | None = None,
-    ) -> None:
-        super().__init__(what, where=where, got=got, expected=expected, remedy=remedy)
+    def __init__(self, what: str, *, kind: str = "RemoteError", **words: Any) -> None:
+        super().__init__(what, **words)
         self.kind = kind
 
     def fields(self) -> dict[str, object]:

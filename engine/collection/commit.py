@@ -12,7 +12,8 @@ from engine.collection.groups import Waiting
 from engine.collection.inventory import take_inventory
 from engine.collection.layout import group_number, group_path
 from engine.collection.source import DatasetInfo
-from engine.collection.store import array_attributes, remove_array, sync_folder, write_bundle
+from engine.collection.store import array_attributes, remove_array, write_bundle
+from engine.files import sync_folder
 
 
 class Committer:

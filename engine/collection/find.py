@@ -211,12 +211,13 @@ def _excluded(
 
 
 def _missing_label(wanted: list[str], raw_dir: Path) -> str:
-    """What, where, got, expected and remedy of a case without one of its label files."""
+    """What, got, expected and remedy of a case without one of its label files."""
+    folder = PurePosixPath(wanted[0]).parent
+    there = (raw_dir / folder).is_dir()
     return str(
         CaseRefusedError(
             f"no file matches {', '.join(wanted)}",
-            where=f"{PurePosixPath(wanted[0]).parent}/ of the raw folder",
-            got=f"nearest is {template.nearest_existing(raw_dir, wanted[0])}",
+            got=f"{'no such file in' if there else 'no'} folder '{folder}' of the raw folder",
             expected="one label file for each",
             remedy="fetch it, or in the recipe: optional: true, or skip the case with a reason",
         )

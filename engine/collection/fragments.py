@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from engine.collection.case import SourceFile
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.collection.layout import folder_name, fragments_folder, staging_folder
-from engine.collection.store import sync_folder
 from engine.errors import CorruptDataError
+from engine.files import sync_folder
 from engine.identity import fingerprint
 
 DATASET_FRAGMENT = "_dataset"

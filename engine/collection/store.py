@@ -30,6 +30,7 @@ from engine.collection.layout import (
     staging_folder,
 )
 from engine.errors import CaseRefusedError
+from engine.files import sync_folder
 
 SHARD_BYTES = 32 * 2**20
 """Raw bytes a shard aims at: big enough for few files, small enough to hold while writing."""
@@ -91,15 +92,6 @@ def slices_per_shard(n_slices: int, slice_bytes: int) -> int:
     """Slices of one shard: at most about `SHARD_BYTES`, spread evenly over the shards."""
     shards = math.ceil(n_slices * slice_bytes / SHARD_BYTES)
     return math.ceil(n_slices / max(1, min(shards, n_slices)))
-
-
-def sync_folder(folder: Path) -> None:
-    """Force a folder's entries to disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_array(
