@@ -35,16 +35,25 @@ def write_temporary(target: Path, data: bytes) -> Path:
     """Write `data` to a hidden, synced file beside `target` and return its path."""
     make_folder(target.parent)
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
-    with temporary.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 
 def replace_file(target: Path, data: bytes) -> None:
     """Write or replace a file: readers see the old bytes or the new, whole."""
-    write_temporary(target, data).replace(target)
+    temporary = write_temporary(target, data)
+    try:
+        temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(target.parent)
 
 

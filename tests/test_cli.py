@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from worlds import toy_collection, write_study
 
+from dashboards.gallery import GalleryItem
 from engine.cli import app, run
+from engine.commands.report import _file_name, _keep
+from engine.errors import UserError
 
 VERBS = ("demo", "ingest", "validate", "plan", "evaluate", "status", "sql", "report", "info")
 
@@ -31,7 +34,11 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
         (["plan", "nowhere.yaml", "-c", "c"], ["cannot read the study", "nowhere.yaml"]),
         (["report", "nowhere"], ["not a run directory"]),
         (["info", "nowhere.pth"], ["nowhere.pth"]),
-        (["evaluate", "s.yaml"], ["Missing option"]),
+        (["evaluate", "s.yaml"], ["Missing option", "remedy: samscope evaluate --help"]),
+        (["sql", "r", "FROM x", "-f", "xml"], ["remedy: samscope sql --help"]),
+        (["evaluate", "s", "-c", "c", "-o", "o", "--attempts", "11"], ["it must be at most 10"]),
+        (["evaluate", "s", "-c", "c", "-o", "o", "--attempts", "x"], ["it must be a whole number"]),
+        (["evaluate", "s", "-c", "c", "-o", "o", "--device", "x"], ["'--device': 'x' is not one"]),
     ],
 )
 def test_mistakes_exit_with_2_and_say_what_to_do(
@@ -63,6 +70,51 @@ def test_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     said = capsys.readouterr().out
     assert "1 unit, 2 slices, 4 objects, 80 trials" in said
     assert "to run: new" in said
+
+    assert "object factors: 4 objects, to run: new" in said
+    assert "untrained weights (no checkpoint given): tiny" in said
+    assert "-  " not in said.replace("─", "")
+
+
+def test_info_speaks_of_no_study_and_hides_what_is_for_tests(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["info"]) == 0
+    models = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("models"))
+    assert "tiny" in models
+    assert "fake" not in models
+    assert run(["info", "nowhere.pth"]) == 2
+    said = capsys.readouterr().err
+    assert "study" not in said
+    assert "got: no such file" in said
+
+
+def test_help_says_the_exit_codes_and_names_a_study_that_is_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["--help"]) == 0
+    assert "Exit codes" in capsys.readouterr().out
+    for verb in ("plan", "evaluate"):
+        assert run([verb, "--help"]) == 0
+        assert "studies/shared_data.yaml" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_a_demo_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(["demo", "--out", str(tmp_path / "file" / "demo")]) == 2
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_pictures_of_a_report_do_not_collide_and_replace_older_ones(tmp_path: Path) -> None:
+    one = {"model": "a-b", "strategy": "c", "pick": "best"}
+    other = {"model": "a", "strategy": "b-c", "pick": "best"}
+    assert _file_name(one) != _file_name(other)
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "old.png").write_bytes(b"")
+    _keep(tmp_path / "gallery", {_file_name(one): GalleryItem("t", "c", b"png")})
+    assert [p.name for p in (tmp_path / "gallery").iterdir()] == ["a-b+c+best.png"]
+    with pytest.raises(UserError, match="cannot write the report"):
+        _keep(tmp_path / "gallery" / "a-b+c+best.png", {})
 
 
 def test_a_bug_exits_with_3(monkeypatch: pytest.MonkeyPatch) -> None:

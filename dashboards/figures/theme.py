@@ -38,6 +38,7 @@ def finish(figure: go.Figure, height: int, *, note: str = "") -> go.Figure:
         legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0},
         hoverlabel={"font": {"size": 12}},
         meta={"note": note},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8a8a8a", "activecolor": "#0072B2"},
     )
     figure.update_xaxes(gridcolor=GRID, zeroline=False, automargin=True)
     figure.update_yaxes(gridcolor=GRID, zeroline=False, automargin=True)

@@ -20,7 +20,7 @@ from dashboards.report import facts as facts_page
 from dashboards.report import plotly_bundle
 from dashboards.report.tables import HtmlTable, html_table
 from engine.analysis import run
-from engine.results.atomic import write_atomically
+from engine.files import replace_file
 from engine.results.query import connect
 
 _TABLES = ("distances", "coverage", "failures", "exclusions", "population", "cost")
@@ -58,7 +58,7 @@ def build_report(run_dir: Path, gallery: Sequence[GalleryItem] = ()) -> Path:
     with connect(run_dir) as connection:
         html = render(connection, gallery)
     target = run_dir / "report.html"
-    write_atomically(target, html.encode())
+    replace_file(target, html.encode())
     return target
 
 

@@ -84,6 +84,13 @@ OVERLAPS = pa.schema(
     ]
 )
 
+STAGES = (
+    "read", "embed", "prompt", "decode", "score", "factors",
+    "evaluate",  # outside the guards above
+    "commit",  # the ledger refused the rows
+    "worker",  # the process died
+)  # fmt: skip
+
 FAILURES = pa.schema(
     [
         pa.field("unit_id", pa.string()),
@@ -91,7 +98,7 @@ FAILURES = pa.schema(
         pa.field("object_id", pa.string()),  # null: the whole slice
         pa.field("model", pa.string()),
         pa.field("strategy", pa.string()),
-        pa.field("stage", pa.string()),  # read | embed | prompt | decode | score | factors
+        pa.field("stage", pa.string()),  # see STAGES
         pa.field("error", pa.string()),  # exception type
         pa.field("message", pa.string()),
         pa.field("n_trials", pa.int32()),  # trials this failure took with it

@@ -114,7 +114,14 @@ def test_one_of_two_required_labels_missing_refuses(tmp_path: Path) -> None:
     more = {**MASK, "file": "n/{case}.png", "structure": "spleen"}
     spec = by_name(recipe(series("i/{case}.png", MASK, more)), tmp_path)["a"]
     assert spec.excluded is not None
-    assert spec.excluded.detail == "no file matches n/a.png"
+    said = spec.excluded.detail.splitlines()
+    assert said[0] == "no file matches n/a.png"
+    assert said[1] == "  got: no folder 'n' of the raw folder"
+    assert [line.split(":")[0].strip() for line in said[2:]] == ["expected", "remedy"]
+    touch(tmp_path, "n/b.png")
+    (spec,) = find_cases(recipe(series("i/{case}.png", MASK, more)), tmp_path)
+    assert spec.excluded is not None
+    assert "no such file in folder 'n'" in spec.excluded.detail
 
 
 def test_skipped_cases_carry_their_reason(tmp_path: Path) -> None:

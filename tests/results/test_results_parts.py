@@ -68,6 +68,17 @@ def test_commit_leaves_a_manifest_that_tells_all(tmp_path: Path) -> None:
     assert manifest.files[0].name.startswith("parts/ds%2Fp0%2Fu0/tiny/point_1/")
 
 
+def test_who_only_looks_sets_nothing_aside(tmp_path: Path) -> None:
+    store = PartStore(tmp_path)
+    assert store.commit(CELL, "a" * 64, tables(0))
+    (tmp_path / only(store).name).write_text("torn")
+    before = files_of(tmp_path)
+    assert list(store.manifests(set_aside=False)) == []
+    assert files_of(tmp_path) == before
+    assert list(store.manifests()) == []
+    assert files_of(tmp_path) != before
+
+
 def test_second_attempt_loses_and_leaves_nothing(tmp_path: Path) -> None:
     store = PartStore(tmp_path)
     assert store.commit(CELL, "a" * 64, tables(0))

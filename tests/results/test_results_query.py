@@ -47,7 +47,11 @@ def test_damaged_database_says_what_to_do(tmp_path: Path) -> None:
         ("SELEC 1", "syntax error"),
         ("DROP TABLE trials", "read-only"),
         ("CREATE TABLE mine (i INTEGER)", "read-only"),
-        ("", "SELECT"),
+        ("DROP TABLE trials", "expected: a SELECT"),
+        ("", "the query is empty"),
+        ("-- nothing", "the query is empty"),
+        ("SELECT 1; SELECT 2", "several statements"),
+        ("SELEC 1", "remedy: correct it"),
         ("SELECT 'x'::INTEGER", "Could not convert"),
     ],
 )
