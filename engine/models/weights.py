@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, SamscopeError
 from engine.identity import canonical_json, file_sha256
 from engine.models.checkpoint_fit import check_fits
 from engine.models.checkpoints import Checkpoint, read_checkpoint
@@ -136,7 +136,11 @@ def _draw(
         return np.zeros(shape, np.float32)
     if "norm" in type(module).__name__.lower():
         return np.full(shape, 1.0 if name == "weight" else 0.0, np.float32)
-    raise NotImplementedError(f"no rule to draw {type(module).__name__}.{name}")
+    raise SamscopeError(
+        "there is no rule to draw untrained weights of this kind",
+        got=f"{type(module).__name__}.{name}",
+        remedy="give a checkpoint, or add a rule beside the others in engine/models/weights.py",
+    )
 
 
 def _uniforms(stream: np.random.PCG64, shape: tuple[int, ...]) -> NDArray[np.float64]:
