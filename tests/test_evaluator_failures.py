@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from toys import (
 )
 
 import engine.evaluate
+import engine.fanout
 from engine.collection.contract import SlicePixels
 
 BLOCK, STRIP = "0/block", "0/strip"
@@ -163,3 +165,22 @@ def test_a_slice_that_cannot_be_rendered_fails_whole() -> None:
         assert accounted(rows) == (2, 2)
         assert stages(rows) == {"read"}
         assert {f["slice_id"] for f in rows.tables["failures"]} == {"toy/case/0/1"}
+
+
+def test_a_strategy_that_breaks_half_way_leaves_no_half_of_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error outside every guard, after some trials were scored."""
+    honest = engine.fanout.batches
+
+    def one_then_none(*given: Any) -> Iterator[tuple[Any, ...]]:
+        steps = next(iter(honest(*given)))
+        yield steps[:1]
+        raise ZeroDivisionError("half way")
+
+    monkeypatch.setattr("engine.fanout.batches", one_then_none)
+    cells = evaluate(study(strategies=["everything", "box"]))
+    assert accounted(cells["box"]) == (0, 4)
+    assert len(cells["box"].tables["trials"]) == 4
+    assert stages(cells["box"]) == {"evaluate"}
+    assert accounted(cells["everything"]) == (4, 0)
