@@ -45,7 +45,7 @@ def demo_command(folder: Path, runtime: Runtime) -> int:
         f"collection  {collection}\n"
         f"results     {run / 'results.duckdb'}\n"
         f"report      {run / 'report.html'}\n"
-        f'try         samscope sql {run} "FROM results LIMIT 5"\n'
+        f'try         samscope sql {run} "SELECT object_id, strategy, dice FROM results LIMIT 5"\n'
         f"took        {time.monotonic() - started:.0f} s"
     )
     return code
