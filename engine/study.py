@@ -197,14 +197,16 @@ class ModelChoice(Frozen):
     Attributes:
         name: key in every table.
         model: registry name or path to a model YAML; defaults to `name`.
-        checkpoint: weights file; None: untrained weights drawn from `init_seed`.
+        checkpoint: weights file; None: those that come with samscope, where the model has any.
+        init_seed: draw untrained weights from this seed; None: only where there are no others,
+            from 0.
         strategies: names of the study's strategies to run; None: all of them.
     """
 
     name: str = Field(min_length=1, max_length=64, pattern=NAME)
     model: str = ""
     checkpoint: str | None = None
-    init_seed: int = Field(0, ge=0)
+    init_seed: int | None = Field(None, ge=0)
     strategies: tuple[str, ...] | None = None
 
     @model_validator(mode="before")
@@ -215,6 +217,12 @@ class ModelChoice(Frozen):
         if isinstance(value, Mapping) and not value.get("model"):
             value = {**value, "model": value.get("name", "")}
         return value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelChoice:
+        if self.checkpoint is not None and self.init_seed is not None:
+            raise ValueError("a model has weights from a checkpoint or from init_seed, not both")
+        return self
 
     def with_absolute_paths(self) -> ModelChoice:
         """The same choice, its files named from the root."""
@@ -244,7 +252,12 @@ class Sample(Frozen):
 
 
 class Study(Frozen):
-    """What defines the numbers: models x strategies x jitter levels x trials over a collection."""
+    """What defines the numbers: models x strategies x jitter levels x trials over a collection.
+
+    Attributes:
+        datasets, modalities, subjects: only these of the collection; None: all. Subjects by id,
+            `{dataset}/{subject}`.
+    """
 
     name: str = Field(min_length=1, max_length=64, pattern=NAME)
     seed: int = Field(0, ge=0, lt=2**63)
@@ -254,6 +267,8 @@ class Study(Frozen):
     intensity: Intensity = Intensity()
     min_object_px: Annotated[int, Field(ge=0)] = 50
     datasets: tuple[str, ...] | None = None
+    modalities: tuple[str, ...] | None = None
+    subjects: tuple[str, ...] | None = None
     sample: Sample = Sample()
     nsd_tolerance_px: float = Field(2.0, gt=0)
     nsd_tolerance_mm: float = Field(2.0, gt=0)

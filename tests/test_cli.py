@@ -72,7 +72,7 @@ def test_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "to run: new" in said
 
     assert "object factors: 4 objects, to run: new" in said
-    assert "untrained weights (no checkpoint given): tiny" in said
+    assert "untrained, random weights: tiny" in said
     assert "-  " not in said.replace("─", "")
 
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from engine.models.registry import untrained_models
 from engine.study import Study
 
 
@@ -26,9 +27,9 @@ def count(number: int, noun: str) -> str:
 
 def say_untrained(study: Study) -> None:
     """Name the models whose numbers say nothing about a trained model."""
-    names = [choice.name for choice in study.models if choice.checkpoint is None]
+    names = untrained_models(study)
     if names:
-        out(f"untrained weights (no checkpoint given): {', '.join(names)}")
+        out(f"untrained, random weights: {', '.join(names)}")
 
 
 def table(rows: pa.Table, title: str | None = None) -> None:

@@ -49,6 +49,7 @@ class Card:
             model with one mask.
         weights_sha256: hash of the loaded tensors, so that untrained weights have one too.
         trained_on: names of datasets seen in training.
+        untrained: the weights were drawn from a seed: scores say nothing about a trained model.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card:
     weights_sha256: str
     trained_on: tuple[str, ...] = ()
     parameters: int = 0
+    untrained: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """Weights files: read without running anything in them, and told apart.
 
-Read: a plain state dict (Meta's, MedSAM's), one wrapped as `{"model": ...}` or
-`{"state_dict": ...}`, and samscope's own format, a dict of
-    format        "samscope-1"
-    architecture  name of the model configuration
-    state_dict    name -> tensor
-    meta          plain values: `trained_on` (list of datasets), `network` (the configuration the
-                  tensors belong to), and whatever the training wants to keep (seed, epoch, ...)
+Read: torch files with a plain state dict (Meta's, MedSAM's) or one wrapped as `{"model": ...}` or
+`{"state_dict": ...}`; safetensors files; and samscope's own, safetensors whose header holds
+    format          "samscope-1"
+    architecture    name of the model configuration
+    meta            JSON: `trained_on` (list of datasets), `network` (the configuration the tensors
+                    belong to), and whatever the training wants to keep (seed, step, ...)
+    tensors_sha256  of the bytes of all tensors, which safetensors itself does not protect
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 import pickle
 import struct
 import warnings
@@ -23,8 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 
 from engine.errors import CheckpointError
+from engine.files import replace_file
 from engine.models.network import NetworkConfig
 
 FORMAT = "samscope-1"
@@ -45,6 +49,8 @@ _BROKEN = (
     struct.error,
 )
 """What torch's readers raise on damaged bytes; found by flipping bytes at random."""
+_LONGEST_HEADER = 100 * 2**20
+"""What safetensors itself allows."""
 _NAMED = 3
 """Keys an error message names of each sort."""
 
@@ -78,23 +84,37 @@ def write_checkpoint(
     state: Mapping[str, torch.Tensor],
     meta: Mapping[str, Any],
 ) -> None:
-    """Write samscope's format; the file appears whole or not at all.
+    """Write samscope's format; the file appears whole or not at all."""
+    replace_file(path, checkpoint_bytes(architecture, network, state, meta))
+
+
+def checkpoint_bytes(
+    architecture: str,
+    network: NetworkConfig,
+    state: Mapping[str, torch.Tensor],
+    meta: Mapping[str, Any],
+) -> bytes:
+    """A file of samscope's format.
 
     Args:
-        meta: values `torch.load(weights_only=True)` can read: numbers, text, lists, dicts.
+        meta: values JSON can hold; `network` is added.
     """
-    record = {
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    header = {
         "format": FORMAT,
         "architecture": architecture,
-        "state_dict": {name: value.detach().cpu() for name, value in state.items()},
-        "meta": {**meta, "network": network.model_dump(mode="json")},
+        "meta": json.dumps({**meta, "network": network.model_dump(mode="json")}),
+        "tensors_sha256": _tensors_sha256(tensors),
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        torch.save(record, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    return save(tensors, metadata=header)
+
+
+def _tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + b"\n")
+        digest.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path, *, usual_name: str | None = None) -> Checkpoint:
@@ -112,9 +132,32 @@ def read_checkpoint(path: Path, *, usual_name: str | None = None) -> Checkpoint:
             expected="a weights file",
             remedy="check the path" + hint,
         )
-    checkpoint = _unwrap(path, _load(path))
+    checkpoint = _read_safetensors(path) or _unwrap(path, _load(path))
     _check_finite(checkpoint)
     return checkpoint
+
+
+def _read_safetensors(path: Path) -> Checkpoint | None:
+    """None: the file does not begin like one."""
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    if len(start) < 9 or start[8:] != b"{" or int.from_bytes(start[:8], "little") > _LONGEST_HEADER:
+        return None
+    try:
+        with safe_open(path, framework="pt") as archive:
+            header = archive.metadata() or {}
+            state = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    except (SafetensorError, *_BROKEN) as error:
+        raise _damaged(path, error) from error
+    if header.get("format") != FORMAT:
+        return _unwrap(path, state)
+    if header.get("tensors_sha256") != _tensors_sha256(state):
+        raise _damaged(path, "the checksum of its tensors is wrong")
+    try:
+        meta = json.loads(header["meta"])
+    except (ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    return Checkpoint(path, state, header.get("architecture"), dict(meta))
 
 
 def _load(path: Path) -> object:
@@ -163,7 +206,7 @@ def _check_container(path: Path) -> None:
             "this file is not a torch checkpoint",
             where=str(path),
             got=f"{path.stat().st_size} bytes beginning with {start[:8]!r}",
-            expected="a file written by torch.save",
+            expected="a file written by torch.save or safetensors",
         )
 
 
@@ -206,14 +249,9 @@ def _first_line(value: object) -> str:
 
 def _unwrap(path: Path, value: object) -> Checkpoint:
     """The state dict inside `value`, whichever wrapping it has."""
-    architecture: str | None = None
-    meta: Mapping[str, Any] = {}
-    if isinstance(value, Mapping):
-        if value.get("format") == FORMAT:
-            architecture, meta = value.get("architecture"), value.get("meta") or {}
-        for key in ("state_dict", "model"):
-            if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
-                value = value[key]
+    for key in ("state_dict", "model"):
+        if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
+            value = value[key]
     if (
         not isinstance(value, Mapping)
         or not value
@@ -226,7 +264,7 @@ def _unwrap(path: Path, value: object) -> Checkpoint:
             expected='name -> tensor, or {"model": ...}, {"state_dict": ...}',
         )
     state = {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
-    return Checkpoint(path, state, architecture, dict(meta))
+    return Checkpoint(path, state)
 
 
 def _summary(value: object) -> str:

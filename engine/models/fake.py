@@ -212,6 +212,7 @@ def _describe(request: Request) -> Card:
         capabilities=Capabilities(),
         weights_sha256=config.weights_sha256(),
         trained_on=config.trained_on,
+        untrained=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field
@@ -15,6 +16,9 @@ from engine.study import ModelChoice
 
 C = TypeVar("C", bound="ModelConfig")
 
+TRAINED = Path(__file__).parent / "trained"
+"""Checkpoints that come with samscope."""
+
 
 class ModelConfig(Frozen):
     """Fields every model YAML has; a kind adds its own.
@@ -22,7 +26,8 @@ class ModelConfig(Frozen):
     Attributes:
         kind: entry of `engine.models.registry.KINDS`.
         title: one line for people.
-        trained_on: datasets its published weights have seen; counts only with a checkpoint.
+        trained_on: datasets its published weights have seen; counts only with weights.
+        weights: file in `engine/models/trained/`, used where a choice names no checkpoint.
         checkpoint_file: usual name of the weights file, for messages.
         checkpoint_sha256: hash of the weights *file*, where it must be that one and no other.
     """
@@ -30,8 +35,18 @@ class ModelConfig(Frozen):
     kind: str
     title: str = ""
     trained_on: tuple[str, ...] = ()
+    weights: str | None = None
     checkpoint_file: str | None = None
     checkpoint_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+
+def weights_file(choice: ModelChoice, config: ModelConfig) -> Path | None:
+    """Where the weights come from; None: they are drawn."""
+    if choice.checkpoint is not None:
+        return Path(choice.checkpoint)
+    if choice.init_seed is None and config.weights is not None:
+        return TRAINED / config.weights
+    return None
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,7 @@ def _card(request: Request, network: NetworkConfig, weights: Weights) -> Card:
         weights_sha256=weights.sha256,
         trained_on=weights.trained_on,
         parameters=weights.parameters,
+        untrained=weights.untrained,
     )
 
 

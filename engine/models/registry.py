@@ -9,9 +9,9 @@ from pydantic import ConfigDict
 from engine.configuration import Frozen, load_yaml
 from engine.errors import UserError, nearest
 from engine.models.base import Card, Model
-from engine.models.kind import Kind, ModelConfig, Request
+from engine.models.kind import Kind, ModelConfig, Request, weights_file
 from engine.registry import Registry
-from engine.study import ModelChoice
+from engine.study import ModelChoice, Study
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -69,6 +69,15 @@ def read_config(model: str) -> ModelConfig:
 def request(choice: ModelChoice) -> Request:
     """`choice` with its configuration; a YAML's architecture is named by the file's stem."""
     return Request(choice, config_path(choice.model).stem, read_config(choice.model))
+
+
+def untrained_models(study: Study) -> tuple[str, ...]:
+    """Names of the study's models whose weights are drawn from a seed."""
+    return tuple(
+        choice.name
+        for choice in study.models
+        if weights_file(choice, read_config(choice.model)) is None
+    )
 
 
 def describe(choice: ModelChoice) -> Card:

@@ -109,6 +109,7 @@ def sam_card(request: Request, config: SamConfig, weights: Weights) -> Card:
         weights_sha256=weights.sha256,
         trained_on=weights.trained_on,
         parameters=weights.parameters,
+        untrained=weights.untrained,
     )
 
 

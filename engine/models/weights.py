@@ -27,7 +27,7 @@ from engine.errors import CheckpointError, SamscopeError
 from engine.identity import canonical_json, file_sha256
 from engine.models.checkpoint_fit import check_fits
 from engine.models.checkpoints import Checkpoint, read_checkpoint
-from engine.models.kind import ModelConfig
+from engine.models.kind import ModelConfig, weights_file
 from engine.models.network import NetworkConfig, empty_network
 from engine.study import ModelChoice
 
@@ -42,11 +42,13 @@ class Weights:
         state: float32 tensors on the CPU.
         sha256: the hash described above.
         trained_on: datasets seen in training; none for untrained weights.
+        untrained: they were drawn, not read.
     """
 
     state: State
     sha256: str
     trained_on: tuple[str, ...]
+    untrained: bool = False
 
     @property
     def parameters(self) -> int:
@@ -55,15 +57,15 @@ class Weights:
 
 
 def obtain_weights(choice: ModelChoice, network: NetworkConfig, config: ModelConfig) -> Weights:
-    """The weights `choice` asks for: its checkpoint's, or untrained ones from `init_seed`.
+    """The weights `choice` asks for: its checkpoint's, the shipped ones, or untrained ones.
 
     Raises:
         CheckpointError: missing, damaged or foreign file, or weights that are not finite.
     """
-    if choice.checkpoint is None:
-        state = draw_weights(network, choice.init_seed)
-        return Weights(state, weights_sha256(network, state), ())
-    path = Path(choice.checkpoint)
+    path = weights_file(choice, config)
+    if path is None:
+        state = draw_weights(network, choice.init_seed or 0)
+        return Weights(state, weights_sha256(network, state), (), untrained=True)
     checkpoint = read_checkpoint(path, usual_name=config.checkpoint_file)
     _check_file_hash(path, config)
     check_fits(checkpoint, network, choice.model)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from model_samples import MINIATURE, chosen, miniature, miniature_yaml, write_yaml
+from safetensors.torch import save_file
 
 from engine.errors import CheckpointError
 from engine.identity import file_sha256
@@ -70,9 +71,9 @@ def test_wrapping_does_not_matter(tmp_path: Path, state: State, wrap: Any, zippe
 
 
 def test_own_format_round_trip(tmp_path: Path, state: State) -> None:
-    path = tmp_path / "own.pth"
+    path = tmp_path / "own.safetensors"
     write_checkpoint(path, "miniature", miniature(), state, {"trained_on": ["a"], "seed": 4})
-    assert [p.name for p in tmp_path.iterdir()] == ["own.pth"], "no partial file is left"
+    assert [p.name for p in tmp_path.iterdir()] == ["own.safetensors"], "no partial file is left"
     read = read_checkpoint(path)
     assert (read.architecture, read.trained_on, read.meta["seed"]) == ("miniature", ("a",), 4)
     assert all(torch.equal(read.state[name], value) for name, value in state.items())
@@ -85,13 +86,39 @@ def test_own_format_round_trip(tmp_path: Path, state: State) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, state: State) -> None:
-    path = tmp_path / "own.pth"
+    path = tmp_path / "own.safetensors"
     write_checkpoint(path, "miniature", miniature(), state, {})
     before = path.read_bytes()
-    with pytest.raises((AttributeError, pickle.PicklingError)):
+    with pytest.raises(TypeError):
         write_checkpoint(path, "miniature", miniature(), state, {"bad": lambda: 0})
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_flipped_bit_of_a_tensor_is_noticed(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "own.safetensors"
+    write_checkpoint(path, "miniature", miniature(), state, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    assert "the checksum of its tensors is wrong" in refusal(path)
+
+
+@pytest.mark.parametrize("length", [9, 200, -1])
+def test_a_safetensors_file_cut_short_is_damaged(tmp_path: Path, state: State, length: int) -> None:
+    path = tmp_path / "own.safetensors"
+    write_checkpoint(path, "miniature", miniature(), state, {})
+    path.write_bytes(path.read_bytes()[:length])
+    assert "damaged or was cut short" in refusal(path)
+
+
+def test_foreign_safetensors_are_read_without_a_story(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file(state, path)
+    read = read_checkpoint(path)
+    assert (read.architecture, read.meta) == (None, {})
+    yaml = miniature_yaml(tmp_path)
+    found = describe(chosen(yaml, checkpoint=str(path)))
+    assert found.weights_sha256 == describe(chosen(yaml, init_seed=5)).weights_sha256
 
 
 def test_half_precision_is_read_as_float32(tmp_path: Path, state: State) -> None:
@@ -286,7 +313,7 @@ def test_many_wrong_keys_are_counted(saved: Path) -> None:
 
 def test_equal_shapes_but_other_heads(tmp_path: Path, state: State) -> None:
     """Only samscope's own format can tell."""
-    path = tmp_path / "own.pth"
+    path = tmp_path / "own.safetensors"
     write_checkpoint(path, "miniature", miniature(), state, {})
     decoder = {**MINIATURE["decoder"], "heads": 4}  # type: ignore[dict-item]
     other = write_yaml(
