@@ -34,6 +34,7 @@ class Population:
             unit_id.
         datasets: names, sorted.
         in_study: bool[datasets], the study wants it.
+        wanted: bool[cases], the study wants its dataset, its modality and its subject.
         dataset_of: int64[cases].
         case_of: int64[slices].
         slice_of: int64[objects].
@@ -45,6 +46,7 @@ class Population:
     units: pa.Table
     datasets: tuple[str, ...]
     in_study: Flags
+    wanted: Flags
     dataset_of: Index
     case_of: Index
     slice_of: Index
@@ -61,6 +63,8 @@ class Population:
         cases = _sorted(catalog.table("cases"), "case_id")
         slices = catalog.table("slices")
         case_of = rows_of(slices["case_id"], cases["case_id"], "slices.case_id")
+        in_study = _wanted(datasets, study.datasets, "dataset")
+        dataset_of = rows_of(cases["dataset"], pa.array(datasets, pa.string()), "cases.dataset")
         slices, case_of = _by_parent(slices, case_of, slices["slice"].to_numpy())
         objects = catalog.table("objects")
         slice_of = rows_of(objects["slice_id"], slices["slice_id"], "objects.slice_id")
@@ -71,8 +75,9 @@ class Population:
             objects=objects,
             units=_sorted(catalog.table("units"), "unit_id"),
             datasets=datasets,
-            in_study=_wanted(datasets, study),
-            dataset_of=rows_of(cases["dataset"], pa.array(datasets, pa.string()), "cases.dataset"),
+            in_study=in_study,
+            wanted=in_study[dataset_of] & _wanted_cases(cases, study),
+            dataset_of=dataset_of,
             case_of=case_of,
             slice_of=slice_of,
         )
@@ -83,7 +88,7 @@ class Choice:
     """What takes part, as flags over a population's rows.
 
     Attributes:
-        small: objects of the study's datasets with too small an area.
+        small: objects of the wanted cases with too small an area.
         eligible_objects, eligible_slices, eligible_cases: before sampling.
         cases, slices, objects: after sampling.
     """
@@ -100,8 +105,8 @@ class Choice:
 def choose(rows: Population, study: Study) -> Choice:
     """Apply the study's rules (protocol 1.5, then its sample: cases, slices, objects)."""
     big = rows.objects["area_px"].to_numpy() > study.min_object_px
-    in_study = rows.in_study[rows.dataset_of[rows.case_of[rows.slice_of]]]
-    eligible_objects = big & in_study
+    wanted = rows.wanted[rows.case_of[rows.slice_of]]
+    eligible_objects = big & wanted
     eligible_slices = flags(rows.slice_of[eligible_objects], rows.slices.num_rows)
     eligible_cases = flags(rows.case_of[eligible_slices], rows.cases.num_rows)
     sample = study.sample
@@ -110,7 +115,7 @@ def choose(rows: Population, study: Study) -> Choice:
     objects = _sample(
         eligible_objects & slices[rows.slice_of], rows.slice_of, sample.objects_per_slice
     )
-    small = ~big & in_study
+    small = ~big & wanted
     return Choice(small, eligible_objects, eligible_slices, eligible_cases, cases, slices, objects)
 
 
@@ -176,13 +181,30 @@ def _ascends(column: pa.ChunkedArray) -> bool:
     return n < 2 or bool(pc.all(pc.less_equal(column.slice(0, n - 1), column.slice(1))).as_py())
 
 
-def _wanted(datasets: Sequence[str], study: Study) -> Flags:
-    for name in study.datasets or ():
-        if name not in datasets:
+def _wanted_cases(cases: pa.Table, study: Study) -> Flags:
+    """bool[cases]: of a wanted modality and subject."""
+    flags = np.ones(cases.num_rows, np.bool_)
+    for column, names, word in (
+        ("modality", study.modalities, "modality"),
+        ("subject_id", study.subjects, "subject"),
+    ):
+        if names is not None:
+            found = cases[column].to_pylist()
+            known = sorted(set(found))
+            ours = dict(zip(known, _wanted(known, names, word), strict=True))
+            flags &= np.array([ours[name] for name in found], np.bool_)
+    return flags
+
+
+def _wanted(known: Sequence[str], names: Sequence[str] | None, word: str) -> Flags:
+    everything, chosen = set(known), set(names or ())
+    for name in names or ():
+        if name not in everything:
+            plural = {"dataset": "datasets", "modality": "modalities", "subject": "subjects"}[word]
             raise UserError(
-                f"the collection has no dataset '{name}'",
-                where="study, datasets",
+                f"the collection has no {word} '{name}'",
+                where=f"study, {plural}",
                 got=name,
-                remedy=nearest(name, datasets),
+                remedy=nearest(name, known),
             )
-    return np.array([study.datasets is None or d in study.datasets for d in datasets], np.bool_)
+    return np.array([names is None or name in chosen for name in known], np.bool_)

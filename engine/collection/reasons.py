@@ -55,6 +55,7 @@ _TABLE = (
     Reason("object_too_small", "object", True, "area not above the minimum (protocol 1.5)"),
     Reason("not_sampled", "object", True, "case, slice or object outside the study's sample"),
     Reason("dataset_not_in_study", "case", True, "the study names other datasets"),
+    Reason("case_not_in_study", "case", True, "the study names other modalities or subjects"),
 )
 
 REASONS: dict[str, Reason] = {reason.code: reason for reason in _TABLE}

@@ -1,9 +1,9 @@
 """Which slices and objects of a collection a study evaluates, and why the others not.
 
-Pure and vectorised. Rules, in order: the study's `datasets`; objects above `min_object_px`
-(protocol 1.5); then its `sample`, even over what is left: cases of a dataset, slices of a case,
-objects of a slice, each by id. Whatever falls out is a row: of its object, of its slice or case
-when that goes whole, of its dataset when that is not in the study.
+Pure and vectorised. Rules, in order: the study's `datasets`, `modalities` and `subjects`; objects
+above `min_object_px` (protocol 1.5); then its `sample`, even over what is left: cases of a dataset,
+slices of a case, objects of a slice, each by id. Whatever falls out is a row: of its object, of its
+slice or case when that goes whole, of its dataset when that is not in the study.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ __all__ = ["Exclusion", "SampledUnit", "SampledUnits", "StudySample", "sample_un
 
 NOT_SAMPLED = "not_sampled"
 DATASET_NOT_IN_STUDY = "dataset_not_in_study"
+CASE_NOT_IN_STUDY = "case_not_in_study"
 
 
 class Exclusion(NamedTuple):
@@ -80,7 +81,7 @@ def sample_units(catalog: Tables, study: Study) -> StudySample:
     if not choice.objects.any():
         raise UserError(
             "the study selects no object of the collection",
-            where="study, datasets and min_object_px",
+            where="study, datasets, modalities, subjects and min_object_px",
             got=f"{int(choice.small.sum())} objects, none above {study.min_object_px} px",
             remedy="lower min_object_px, widen datasets, or ingest labelled cases",
         )
@@ -126,7 +127,8 @@ def _starts(counts: Index) -> Index:
 def _exclusions(rows: Population, choice: Choice, study: Study) -> pa.Table:
     sample, least = study.sample, study.min_object_px
     with_objects = flags(rows.slice_of, rows.slices.num_rows)
-    bare = with_objects & rows.in_study[rows.dataset_of[rows.case_of]] & ~choice.eligible_slices
+    bare = with_objects & rows.wanted[rows.case_of] & ~choice.eligible_slices
+    others = rows.in_study[rows.dataset_of] & ~rows.wanted
     cases = choice.eligible_cases & ~choice.cases
     slices = choice.eligible_slices & choice.cases[rows.case_of] & ~choice.slices
     objects = choice.eligible_objects & choice.slices[rows.slice_of] & ~choice.objects
@@ -136,7 +138,10 @@ def _exclusions(rows: Population, choice: Choice, study: Study) -> pa.Table:
     return pa.concat_tables(
         [
             _dataset_rows(rows),
-            _case_rows(rows, cases, every),
+            _case_rows(
+                rows, others, CASE_NOT_IN_STUDY, "the study names other modalities or subjects"
+            ),
+            _case_rows(rows, cases, NOT_SAMPLED, every),
             _slice_rows(rows, bare, "slice_without_objects", f"none above {least} px"),
             _slice_rows(rows, slices, NOT_SAMPLED, f"slices_per_case is {sample.slices_per_case}"),
             _object_rows(rows, choice.small, "object_too_small", too_small),
@@ -157,9 +162,9 @@ def _dataset_rows(rows: Population) -> pa.Table:
     )
 
 
-def _case_rows(rows: Population, which: Flags, detail: str) -> pa.Table:
+def _case_rows(rows: Population, which: Flags, reason: str, detail: str) -> pa.Table:
     cases = np.flatnonzero(which)
-    return _table(len(cases), NOT_SAMPLED, detail, **_case_ids(rows, cases))
+    return _table(len(cases), reason, detail, **_case_ids(rows, cases))
 
 
 def _slice_rows(rows: Population, which: Flags, reason: str, detail: str) -> pa.Table:

@@ -27,6 +27,9 @@ from engine.study import Sample, Study
 Rows = dict[str, list[dict[str, Any]]]
 
 
+MODALITIES = ("CT", "MRI")
+
+
 class Made:
     """A catalog made of row dicts."""
 
@@ -49,7 +52,9 @@ def catalogs(draw: st.DrawFn) -> Rows:
         rows["datasets"].append({"dataset": dataset})
         for case in range(draw(st.integers(0, 4))):
             case_id = f"{dataset}/c{case}"
-            rows["cases"].append({"case_id": case_id, "dataset": dataset, "modality": "CT",
+            rows["cases"].append({"case_id": case_id, "dataset": dataset,
+                                  "modality": MODALITIES[case % 2],
+                                  "subject_id": f"{dataset}/{case // 2}",
                                   "volume_lo": 0.0, "volume_hi": float(case)})  # fmt: skip
             for index in range(draw(st.integers(0, 6))):
                 slice_id = f"{case_id}/{index:05d}"
@@ -77,16 +82,27 @@ LIMIT = st.one_of(st.none(), st.integers(1, 5))
 
 
 @settings(max_examples=150, deadline=None)
-@given(catalogs(), LIMIT, LIMIT, LIMIT, st.sampled_from([0, 50, 399]), st.booleans())
+@given(catalogs(), LIMIT, LIMIT, LIMIT, st.sampled_from([0, 50, 399]), st.data())
 def test_against_the_oracle(
-    rows: Rows, cases: int | None, slices: int | None, objects: int | None, least: int, one: bool
+    rows: Rows,
+    cases: int | None,
+    slices: int | None,
+    objects: int | None,
+    least: int,
+    data: st.DataObject,
 ) -> None:
-    datasets = ("a",) if one else None
+    datasets = data.draw(st.sampled_from([None, ("a",)]))
+    modalities = _some_of(data, rows, "modality")
+    subjects = _some_of(data, rows, "subject_id")
     sample = Sample(cases_per_dataset=cases, slices_per_case=slices, objects_per_slice=objects)
-    wanted = study(min_object_px=least, datasets=datasets, sample=sample)
+    wanted = study(
+        min_object_px=least, datasets=datasets, modalities=modalities, subjects=subjects,
+        sample=sample,
+    )  # fmt: skip
     expected = oracle.taken_objects(
         rows, datasets=datasets, min_object_px=least, cases_per_dataset=cases,
-        slices_per_case=slices, objects_per_slice=objects,
+        slices_per_case=slices, objects_per_slice=objects, modalities=modalities,
+        subjects=subjects,
     )  # fmt: skip
     if not expected:
         with pytest.raises(UserError, match="selects no object"):
@@ -102,7 +118,22 @@ def test_against_the_oracle(
     assert found.units.n_slices == len(expected)
     assert found.units.n_objects == sum(map(len, expected.values()))
     _check_units(rows, found.units)
-    _check_exclusions(rows, expected, found.exclusion_table, datasets, least)
+    ours = {
+        row["case_id"]
+        for row in rows["cases"]
+        if (datasets is None or row["dataset"] in datasets)
+        and (modalities is None or row["modality"] in modalities)
+        and (subjects is None or row["subject_id"] in subjects)
+    }
+    _check_exclusions(rows, expected, found.exclusion_table, ours, least)
+
+
+def _some_of(data: st.DataObject, rows: Rows, column: str) -> tuple[str, ...] | None:
+    """None, or some of the values that cases have."""
+    known = sorted({row[column] for row in rows["cases"]})
+    if not known or data.draw(st.booleans()):
+        return None
+    return tuple(data.draw(st.lists(st.sampled_from(known), min_size=1, unique=True)))
 
 
 def _check_units(rows: Rows, units: Any) -> None:
@@ -122,7 +153,7 @@ def _check_units(rows: Rows, units: Any) -> None:
         for ref, row in zip(unit.slices, own, strict=True):
             case = case_rows[row["case_id"]]
             assert (ref.array_path, ref.index) == (row["array_path"], row["index"])
-            assert (ref.height, ref.width, ref.modality) == (8, 9, "CT")
+            assert (ref.height, ref.width, ref.modality) == (8, 9, case["modality"])
             assert (ref.volume_lo, ref.volume_hi) == (0.0, case["volume_hi"])
             assert ref.spacing_row_mm is None
             for one in ref.objects:
@@ -133,7 +164,7 @@ def _check_exclusions(
     rows: Rows,
     expected: dict[str, list[str]],
     table: pa.Table,
-    datasets: tuple[str, ...] | None,
+    ours: set[str],
     least: int,
 ) -> None:
     """Every object that does not take part is covered by a row, and none that does."""
@@ -158,8 +189,7 @@ def _check_exclusions(
     assert small == {
         row["object_id"]
         for row in rows["objects"]
-        if row["area_px"] <= least
-        and (datasets is None or dataset_of[case_of[row["slice_id"]]] in datasets)
+        if row["area_px"] <= least and case_of[row["slice_id"]] in ours
     }
 
 
@@ -193,6 +223,21 @@ def test_over_a_real_collection(tmp_path: Path) -> None:
     assert len(rows) == 6
     assert {reason for _, reason in rows} == {"not_sampled"}
     assert len(refs(out)) == 14
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "meant"),
+    [
+        ("modalities", "CTT", "CT"),
+        ("subjects", "totalsegmentator/subject of V", "totalsegmentator/subject of v"),
+    ],
+)
+def test_unknown_modality_or_subject_names_the_nearest(
+    tmp_path: Path, field: str, name: str, meant: str
+) -> None:
+    ingest_cases(info("totalsegmentator"), [volume("v", dataset="totalsegmentator")], tmp_path)
+    with pytest.raises(UserError, match=f"did you mean '{meant}'"):
+        sample_units(Catalog.open(tmp_path), study(**{field: [name]}))
 
 
 def test_unknown_dataset_names_the_nearest(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def taken_objects(
     cases_per_dataset: int | None,
     slices_per_case: int | None,
     objects_per_slice: int | None,
+    modalities: tuple[str, ...] | None = None,
+    subjects: tuple[str, ...] | None = None,
 ) -> dict[str, list[str]]:
     """slice_id -> object_ids that take part."""
     out: dict[str, list[str]] = {}
@@ -29,7 +31,13 @@ def taken_objects(
         if datasets is not None and dataset not in datasets:
             continue
         of_case: dict[str, dict[str, list[str]]] = {}
-        for case in sorted(row["case_id"] for row in rows["cases"] if row["dataset"] == dataset):
+        for case in sorted(
+            row["case_id"]
+            for row in rows["cases"]
+            if row["dataset"] == dataset
+            and (modalities is None or row["modality"] in modalities)
+            and (subjects is None or row["subject_id"] in subjects)
+        ):
             slices = [row for row in rows["slices"] if row["case_id"] == case]
             for one in sorted(slices, key=lambda row: row["slice"]):
                 big = [
