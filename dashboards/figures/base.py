@@ -33,6 +33,7 @@ _DRAW: Registry[Callable[[pa.Table], go.Figure]] = Registry(
     {
         "dice_by_strategy": "dashboards.figures.dice_by_strategy:figure",
         "oracle_gap": "dashboards.figures.oracle_gap:figure",
+        "compare_models": "dashboards.figures.compare_models:figure",
         "jitter": "dashboards.figures.jitter:figure",
         "structure_modality": "dashboards.figures.structure_modality:figure",
     },
@@ -53,6 +54,13 @@ FIGURES = (
         "Oracle gap",
         "Dice lost because the model picks its mask itself: `oracle` minus `predicted_iou`, "
         "object by object, with its 95 % interval. 0 would be a perfect choice.",
+    ),
+    FigureSpec(
+        "compare_models",
+        "compare_models",
+        "Models compared",
+        "Dice of each model minus Dice of the study's first model, object by object, with its 95 % "
+        "interval over subjects. Right of 0 is better. One model alone has nothing to compare.",
     ),
     FigureSpec(
         "jitter",

@@ -13,6 +13,7 @@ from engine.errors import UserError, nearest
 from engine.results.query import query
 
 DICE = (Moments("dice", "n", "total"),)
+GAIN = (Moments("gain", "n", "total"),)
 GAP = (Moments("gap", "n", "total"),)
 DICE_AND_DROP = (*DICE, Moments("drop", "drop_n", "drop_total"))
 
@@ -20,6 +21,8 @@ DICE_AND_DROP = (*DICE, Moments("drop", "drop_n", "drop_total"))
 @dataclass(frozen=True)
 class Question:
     """A question to a results database.
+
+    Its file begins with the question in words, then columns, units and source.
 
     Attributes:
         name: of its file `sql/<name>.sql`.
@@ -37,6 +40,11 @@ class Question:
         path = files("engine.analysis") / "sql" / f"{self.name}.sql"
         return path.read_text(encoding="utf-8")
 
+    @property
+    def words(self) -> str:
+        """The question as its file asks it."""
+        return self.sql.partition("\n")[0].removeprefix("-- Question: ")
+
 
 _CELL = ("model", "strategy")
 
@@ -45,6 +53,7 @@ QUESTIONS = {
     for question in (
         Question("leaderboard", (*_CELL, "selection"), DICE),
         Question("oracle_gap", _CELL, GAP),
+        Question("compare_models", ("baseline", *_CELL, "selection"), GAIN),
         Question("jitter", (*_CELL, "selection", "jitter_lo", "jitter_hi"), DICE_AND_DROP),
         Question("by_structure_modality", (*_CELL, "selection", "structure", "modality"), DICE),
         Question("distances"),

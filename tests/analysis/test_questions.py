@@ -90,6 +90,28 @@ def test_oracle_gap(answers: dict[str, list[Row]], scored: list[Row]) -> None:
             check_mean(row, "gap", items)
 
 
+def test_compare_models(made: Synthetic, answers: dict[str, list[Row]], scored: list[Row]) -> None:
+    rows = answers["compare_models"]
+    (baseline,) = {row["baseline"] for row in rows}
+    assert baseline == "tiny"
+    assert {row["model"] for row in rows} == {"tuned"}
+    keys = ("strategy", "selection", "object_id")
+    before = {
+        tuple(r[k] for k in keys): r["dice"] for r in undisplaced(scored) if r["model"] == baseline
+    }
+    for row in rows:
+        items = [
+            (r["dice"] - before[tuple(r[k] for k in keys)], r)
+            for r in undisplaced(scored)
+            if all(r[k] == row[k] for k in ("model", "strategy", "selection"))
+            and tuple(r[k] for k in keys) in before
+        ]
+        assert (row["n"], row["expected"]) == (len(items), len(made.objects))
+        if items:
+            check_mean(row, "gain", items)
+    assert any(row["n"] for row in rows)
+
+
 def test_jitter(made: Synthetic, answers: dict[str, list[Row]], scored: list[Row]) -> None:
     rows = answers["jitter"]
     assert {row["strategy"] for row in rows} == {"point_1", "box"}

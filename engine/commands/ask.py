@@ -1,0 +1,32 @@
+"""`samscope ask`: the named questions of a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from engine.analysis import QUESTIONS, run
+from engine.commands.say import table
+from engine.results.export import export
+from engine.results.query import connect
+
+
+def ask_command(run_dir: Path, question: str | None, fmt: str) -> int:
+    """Answer one question, or list all of them.
+
+    Raises:
+        UserError: no such run, question or format.
+    """
+    if question is None:
+        known = [{"question": q.name, "asks": q.words} for q in QUESTIONS.values()]
+        table(pa.Table.from_pylist(known))
+        return 0
+    with connect(run_dir) as connection:
+        answer = run(connection, question)
+    if fmt == "table":
+        table(answer)
+    else:
+        export(answer, fmt, sys.stdout.buffer)
+    return 0
