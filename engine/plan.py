@@ -211,6 +211,13 @@ def _versions(*rooms: str) -> dict[str, int]:
 def _model_record(card: Card) -> dict[str, Any]:
     """What of a card can change a number: not its names, nor what it was trained on."""
     record = asdict(card)
-    for words in ("name", "architecture", "trained_on", "parameters", "untrained"):
+    for words in (
+        "name",
+        "architecture",
+        "trained_on",
+        "trained_subjects",
+        "parameters",
+        "untrained",
+    ):
         del record[words]
     return record

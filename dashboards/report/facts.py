@@ -25,7 +25,8 @@ class Facts:
         study: the study as validated.
         coverage: per model and strategy.
         counts: subjects, cases, slices, objects of the study.
-        contaminated: (model, dataset) pairs seen in training.
+        contaminated: (model, dataset) pairs with subjects the model saw in training.
+        akin: (model, number of datasets) where it saw other subjects of them, none of these.
     """
 
     run: Row
@@ -35,6 +36,7 @@ class Facts:
     coverage: Sequence[CoverageRow]
     counts: Row
     contaminated: Sequence[tuple[str, str]]
+    akin: Sequence[tuple[str, int]]
 
     def total(self, name: str) -> int:
         """Sum of a coverage column."""
@@ -53,8 +55,12 @@ def gather(connection: duckdb.DuckDBPyConnection) -> Facts:
         " (SELECT count(*) FROM objects) AS objects, (SELECT count(*) FROM datasets) AS datasets",
     )
     seen = connection.execute(
-        "SELECT model, dataset FROM models JOIN datasets ON list_contains(trained_on, dataset)"
-        " ORDER BY position, dataset"
+        "SELECT DISTINCT model, dataset, position FROM seen JOIN cases USING (case_id)"
+        " JOIN models USING (model) ORDER BY position, dataset"
+    ).fetchall()
+    akin = connection.execute(
+        "SELECT model, count(*) FROM models JOIN datasets ON list_contains(trained_on, dataset)"
+        " WHERE model NOT IN (SELECT model FROM seen) GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     for row in models:
         row |= {"numerics": json.loads(row["numerics"]), "card": json.loads(row["card"])}
@@ -62,7 +68,8 @@ def gather(connection: duckdb.DuckDBPyConnection) -> Facts:
         row["params"] = json.loads(row["params"])
     run["algorithm_versions"] = json.loads(run["algorithm_versions"])
     study = json.loads(run["study_json"])
-    return Facts(run, models, strategies, study, read_coverage(connection), counts, seen)
+    pairs = [(model, dataset) for model, dataset, _ in seen]
+    return Facts(run, models, strategies, study, read_coverage(connection), counts, pairs, akin)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
@@ -93,6 +100,11 @@ def warnings(facts: Facts) -> list[str]:
         )
     for model, dataset in facts.contaminated:
         found.append(f"{model} has seen {dataset} in training: its scores there are optimistic.")
+    for model, number in facts.akin:
+        found.append(
+            f"{model} was trained on other subjects of {number} of these datasets; none of the "
+            "subjects here is among them. Expect less on data from elsewhere."
+        )
     if facts.counts["subjects"] < 2:
         found.append("Fewer than two subjects: no intervals can be given.")
     return found

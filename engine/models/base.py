@@ -49,6 +49,8 @@ class Card:
             model with one mask.
         weights_sha256: hash of the loaded tensors, so that untrained weights have one too.
         trained_on: names of datasets seen in training.
+        trained_subjects: ids of the subjects seen, where the checkpoint says so; of a dataset with
+            none here, every subject counts as seen.
         untrained: the weights were drawn from a seed: scores say nothing about a trained model.
     """
 
@@ -61,6 +63,7 @@ class Card:
     capabilities: Capabilities
     weights_sha256: str
     trained_on: tuple[str, ...] = ()
+    trained_subjects: tuple[str, ...] = ()
     parameters: int = 0
     untrained: bool = False
 

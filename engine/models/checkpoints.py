@@ -76,6 +76,12 @@ class Checkpoint:
         """Datasets the file says its weights have seen."""
         return tuple(str(name) for name in self.meta.get("trained_on", ()))
 
+    @property
+    def trained_subjects(self) -> tuple[str, ...]:
+        """Ids of the subjects the file says its weights have seen."""
+        subjects = self.meta.get("subjects", {})
+        return tuple(str(name) for name in subjects.get("train", ()))
+
 
 def write_checkpoint(
     path: Path,

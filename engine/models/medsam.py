@@ -157,6 +157,7 @@ def _card(request: Request, network: NetworkConfig, weights: Weights) -> Card:
         capabilities=Capabilities(points=False, multimask=False, everything=False),
         weights_sha256=weights.sha256,
         trained_on=weights.trained_on,
+        trained_subjects=weights.trained_subjects,
         parameters=weights.parameters,
         untrained=weights.untrained,
     )

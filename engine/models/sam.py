@@ -108,6 +108,7 @@ def sam_card(request: Request, config: SamConfig, weights: Weights) -> Card:
         capabilities=Capabilities(),
         weights_sha256=weights.sha256,
         trained_on=weights.trained_on,
+        trained_subjects=weights.trained_subjects,
         parameters=weights.parameters,
         untrained=weights.untrained,
     )

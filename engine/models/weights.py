@@ -42,12 +42,14 @@ class Weights:
         state: float32 tensors on the CPU.
         sha256: the hash described above.
         trained_on: datasets seen in training; none for untrained weights.
+        trained_subjects: ids of the subjects among them, where known.
         untrained: they were drawn, not read.
     """
 
     state: State
     sha256: str
     trained_on: tuple[str, ...]
+    trained_subjects: tuple[str, ...] = ()
     untrained: bool = False
 
     @property
@@ -70,7 +72,12 @@ def obtain_weights(choice: ModelChoice, network: NetworkConfig, config: ModelCon
     _check_file_hash(path, config)
     check_fits(checkpoint, network, choice.model)
     state = {name: value.to(torch.float32).contiguous() for name, value in checkpoint.state.items()}
-    return Weights(state, weights_sha256(network, state), _trained_on(config, checkpoint))
+    return Weights(
+        state,
+        weights_sha256(network, state),
+        _trained_on(config, checkpoint),
+        checkpoint.trained_subjects,
+    )
 
 
 def _check_file_hash(path: Path, config: ModelConfig) -> None:

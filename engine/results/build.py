@@ -24,6 +24,9 @@ from engine.results.record import PlanSummary, RunRecord
 
 _log = logging.getLogger(__name__)
 
+SEEN = "seen"
+"""A table, because views join it row by row; made before them."""
+
 VIEWS = (
     "scores",
     "candidates",
@@ -77,8 +80,8 @@ def build(
             load_parts(connection, chosen, parts.store)
             load_facts(connection, run, plan, chosen)
             refuse_nan(connection)
-            for view in VIEWS:
-                connection.execute(view_sql(view))
+            for name in (SEEN, *VIEWS):
+                connection.execute(view_sql(name))
         target = publish(temporary, out_dir)
     finally:
         _remove(temporary)
@@ -87,7 +90,7 @@ def build(
 
 
 def view_sql(name: str) -> str:
-    """The packaged `CREATE VIEW` statement of a view."""
+    """The packaged `CREATE` statement of a view."""
     return (files("engine.results") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 

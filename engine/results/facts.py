@@ -44,6 +44,7 @@ MODELS = pa.schema(
         pa.field("untrained", pa.bool_()),
         pa.field("weights_sha256", pa.string()),
         pa.field("trained_on", pa.list_(pa.string())),
+        pa.field("trained_subjects", pa.list_(pa.string())),  # ids; those the checkpoint names
         pa.field("card", pa.string()),  # JSON
         pa.field("numerics", pa.string()),  # JSON
     ]
@@ -156,6 +157,7 @@ def _model_rows(run: RunRecord, study: Study) -> list[dict[str, Any]]:
                 "untrained": bool(card.get("untrained", choice.checkpoint is None)),
                 "weights_sha256": card.get("weights_sha256"),
                 "trained_on": list(card.get("trained_on", ())),
+                "trained_subjects": list(card.get("trained_subjects", ())),
                 "card": json.dumps(dict(card), sort_keys=True, default=str),
                 "numerics": canonical_json(dict(run.numerics.get(choice.name, {}))),
             }

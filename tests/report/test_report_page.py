@@ -138,6 +138,7 @@ def test_banner_tells_what_is_wrong(page: Page) -> None:
     assert "Read this first" in page.text
     assert "tiny: untrained, randomly drawn weights" in page.text
     assert "tuned has seen abdomen_ct in training" in page.text
+    assert "tuned has seen skin/photo in training" in page.text
     assert re.search(r"Incomplete: 102 of 476 expected trials are pending", page.text)
     assert re.search(r"\d+ of 476 expected trials failed", page.text)
 

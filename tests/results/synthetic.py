@@ -29,6 +29,8 @@ DATASETS = (
     ("abdomen_ct", "CT", (0.8, 1.5), 3, 4),
     ("skin/photo", "dermoscopy", (None, None), 2, 3),
 )
+SEEN_SUBJECT = case_id("skin/photo", "p1")
+"""The one subject of its dataset that `tuned` says it has seen; of abdomen_ct it names none."""
 
 
 def study(**changes: Any) -> Study:
@@ -124,7 +126,8 @@ def run_record(chosen: Study) -> RunRecord:
         {
             "name": model.name, "architecture": model.model, "input_size": 64,
             "weights_sha256": fingerprint([model.name]), "precision": "float32",
-            "trained_on": ("abdomen_ct",) if model.checkpoint else (), "parameters": 1000,
+            "trained_on": ("abdomen_ct", "skin/photo") if model.checkpoint else (),
+            "trained_subjects": (SEEN_SUBJECT,) if model.checkpoint else (), "parameters": 1000,
         }
         for model in chosen.models
     ]  # fmt: skip

@@ -30,8 +30,8 @@ SELECT
     s.tp, s.pred_px, s.gt_px,
     2 * s.tp::DOUBLE / (s.pred_px + s.gt_px) AS dice,
     s.tp::DOUBLE / (s.pred_px + s.gt_px - s.tp) AS jaccard,
-    coalesce(list_contains(m.trained_on, c.dataset), false) AS seen_in_training
+    seen.case_id IS NOT NULL AS seen_in_training
 FROM sums s
 JOIN entities e USING (entity_id)
 JOIN cases c USING (case_id)
-JOIN models m USING (model);
+LEFT JOIN seen ON seen.model = s.model AND seen.case_id = c.case_id;

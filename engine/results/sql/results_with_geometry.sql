@@ -10,11 +10,11 @@ SELECT
     r.tp, r.pred_px, r.gt_px, r.dice, r.jaccard,
     r.hausdorff_px, r.hd95_px, r.assd_px, r.nsd,
     r.hausdorff_mm, r.hd95_mm, r.assd_mm, r.nsd_mm,
-    coalesce(list_contains(m.trained_on, c.dataset), false) AS seen_in_training,
+    seen.case_id IS NOT NULL AS seen_in_training,
     o.area_px, o.aspect_ratio, o.intensity_difference, o.fourier_order, o.fourier_order_97,
     l.height, l.width, l.spacing_row_mm, l.spacing_col_mm
 FROM scores r
 JOIN objects o USING (object_key)
 JOIN slices l USING (slice_id)
 JOIN cases c USING (case_id)
-JOIN models m USING (model);
+LEFT JOIN seen ON seen.model = r.model AND seen.case_id = c.case_id;
