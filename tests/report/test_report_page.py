@@ -154,6 +154,16 @@ def test_clean_run_has_no_banner(tmp_path: Path) -> None:
     assert "gallery" not in page.ids
 
 
+def test_other_subjects_of_the_same_datasets_are_told(tmp_path: Path) -> None:
+    made = make(tmp_path, of=study(models=[{"name": "sam", "checkpoint": "elsewhere.pt"}]))
+    card = made.run.models[0]
+    card["trained_subjects"] = ("abdomen_ct/other", "skin%2Fphoto/other")  # type: ignore[index]
+    made.build()
+    page = Page(build_report(made.run_dir).read_text())
+    assert "sam was trained on other subjects of 2 of these datasets" in page.text
+    assert "has seen" not in page.text
+
+
 def test_facts_of_the_run_are_there(made: Synthetic, page: Page) -> None:
     for words in ("synthetic", "collection.zarr", "protocol 1", "12.5 s", "cpu", "seed 7",
                   "2026-11-23 10:00 UTC", made.run.models[0]["weights_sha256"][:12],
