@@ -1,11 +1,15 @@
-"""Phantoms: small generated data sets that look like medical images and belong to nobody.
+"""Phantoms: generated medical images with exact masks, in the paper's 18 modalities.
 
-`write_demo` leaves raw files of four kinds (a CT volume, an MR volume, fundus photographs,
-micrographs), which the recipes `demo_*` turn into a collection like any other. `anatomy.py` holds
-the shapes, `formation.py` what an apparatus makes of them, one file per kind the scene itself.
-Everything follows from a seed. The generated data are dedicated to the public domain (CC0-1.0).
+Twelve families of images, each a name in `families.py`, draw subjects from a seed and write raw
+files as scanners, cameras and microscopes leave them; the recipes `phantom_*` turn those into a
+collection like any other. `base.py` is what a family is; `anatomy.py`, `tidy.py` and
+`raw_files.py` are shared by all; the families live by what forms their pictures: `trunk/` (CT and
+MR of neck to thigh), `mr/` (heads and hearts), `beams/` (X-rays and ultrasound), `optical/`
+(photographs and micrographs). The generated data are dedicated to the public domain (CC0-1.0);
+they show no patient and are no atlas of anatomy.
 """
 
-from engine.collection.phantoms.write import write_demo
+from engine.collection.phantoms.base import Family, Shot
+from engine.collection.phantoms.families import FAMILIES, orders, write_subjects
 
-__all__ = ["write_demo"]
+__all__ = ["FAMILIES", "Family", "Shot", "orders", "write_subjects"]
