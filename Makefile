@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SHARED_DATA ?= ../shared/data
 RUNS   ?= runs
 
-.PHONY: help demo test test-long lint format shared-data clean
+.PHONY: help demo test test-long lint format shared-data tiny tiny_s clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,6 +58,14 @@ shared-data: $(VENV)/runtime.stamp  ## ingest every source of SHARED_DATA and ru
 	if [ $$code -ge 2 ]; then exit $$code; fi; \
 	$(BIN)/samscope report $(RUNS)/shared_data; \
 	echo "make shared-data took $$(( $$(date +%s) - start )) s without the installation"; exit $$code
+
+$(RUNS)/phantoms_train/made.stamp: $(VENV)/runtime.stamp
+	$(BIN)/samscope phantoms --split train --subjects 80 --out $(RUNS)/phantoms_train && touch $@
+
+tiny tiny_s: $(RUNS)/phantoms_train/made.stamp  ## train the model of this name anew, on phantoms
+	$(BIN)/samscope train studies/training/$@.yaml \
+	  --collection $(RUNS)/phantoms_train/collection.zarr --out $(RUNS)/$@
+	@echo "to ship it: cp $(RUNS)/$@/$@.safetensors engine/models/trained/"
 
 clean:  ## remove what demo and tests leave; keeps .venv
 	rm -rf demo build .mypy_cache .ruff_cache .hypothesis

@@ -101,8 +101,8 @@ def demo(
 ) -> int:
     """The main job on generated images: ingest, six strategies with jitter, database, report.
 
-    Takes a few minutes on two CPU cores. The model is **untrained**: the numbers show the
-    instrument at work, not a model's quality.
+    Takes two to three minutes on two CPU cores. Images and models are small and generated or
+    trained here: the numbers are about phantoms no training has seen, not about patients.
 
     Example: `samscope demo --out demo`
     """
@@ -220,6 +220,25 @@ def sql(
 
 
 @app.command()
+def ask(
+    run_dir: RunDirectory,
+    question: Annotated[
+        str | None, typer.Argument(metavar="QUESTION", help="Without one: the list.")
+    ] = None,
+    format: Annotated[
+        Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
+    ] = "table",
+) -> int:
+    """Answer a named question, with 95 % intervals over subjects; without one, list them.
+
+    Example: `samscope ask run leaderboard --format csv`
+    """
+    from engine.commands.ask import ask_command
+
+    return ask_command(run_dir, question, format)
+
+
+@app.command()
 def report(
     run_dir: RunDirectory,
     gallery: Annotated[bool, typer.Option(help="Recompute and draw example masks.")] = True,
@@ -231,6 +250,64 @@ def report(
     from engine.commands.report import report_command
 
     return report_command(run_dir, with_gallery=gallery)
+
+
+@app.command()
+def phantoms(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for raw/ and collection.zarr; added to.")
+    ],
+    split: Annotated[
+        str, typer.Option(help="Part of the subjects' names and seeds: parts never share one.")
+    ] = "mine",
+    subjects: Annotated[int, typer.Option(help="Subjects of every family.", min=1)] = 4,
+    first: Annotated[int, typer.Option(help="Number of the first subject.", min=0)] = 0,
+    families: Annotated[
+        str | None, typer.Option(help="Comma-separated; default: all twelve.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.", min=0)] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: the CPUs.")] = None,
+) -> int:
+    """Draw phantom subjects in the paper's 18 modalities, write raw files and ingest them.
+
+    `samscope train` learns from such a collection; the demo shows subjects of the split `demo`.
+
+    Example: `samscope phantoms --split train --subjects 60 --out phantoms`
+    """
+    from engine.commands.phantoms import phantoms_command
+
+    names = [name.strip() for name in families.split(",")] if families else None
+    return phantoms_command(out, split, subjects, first, names, seed, workers)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The training to run.")],
+    collection: Collection,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Training folder; resumed if it exists.")
+    ],
+    workers: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of a worker; default: the CPUs.", min=1)
+    ] = None,
+    device: Device = "auto",
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster; default: RAY_ADDRESS, else a local Ray."),
+    ] = None,
+) -> int:
+    """Train a small SAM, or fine-tune the decoder of any SAM; resumes by itself.
+
+    Leaves in the folder the best checkpoint (`NAME.safetensors`), a log and its curves. Ready
+    configurations are in `studies/training/`.
+
+    Example: `samscope train studies/training/tiny.yaml -c phantoms/collection.zarr --out tiny`
+    """
+    from engine.commands.train import train_command
+
+    runtime = Runtime(actors=workers, device=device, address=address)
+    return train_command(config, collection, out, runtime, threads)
 
 
 @app.command()

@@ -18,6 +18,7 @@ M = TypeVar("M", bound="Frozen")
 _SIGNS = {
     "study": {"models", "strategies"},
     "recipe": {"dataset", "series"},
+    "training": {"kind", "model"},
     "model configuration": {"kind"},
 }
 """Fields that tell one kind of file from the others."""
@@ -25,6 +26,7 @@ _SIGNS = {
 _USES = {
     "study": "`samscope plan` and `samscope evaluate` take studies",
     "recipe": "`samscope ingest` and `samscope validate` take recipes",
+    "training": "`samscope train` takes trainings",
     "model configuration": "a study names it: models: [{name: ..., model: FILE.yaml}]",
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,13 +24,15 @@ from engine.plan import algorithm_versions
 FOR_TESTS = "fake"
 """A model without a network; no one wants its numbers."""
 
+_WIDTH, _NAMED = 20, 3
+
 _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 
 
 def info_command(checkpoint: Path | None) -> int:
     """Print facts, one a line."""
     for name, value in _installation() if checkpoint is None else _checkpoint(checkpoint):
-        out(f"{name:12} {value}")
+        out(f"{name:{_WIDTH}} {value}".rstrip())
     return 0
 
 
@@ -58,5 +63,40 @@ def _checkpoint(path: Path) -> list[tuple[str, object]]:
         ("looks like", like or "no built-in model"),
         ("tensors", len(checkpoint.state)),
         ("parameters", f"{sum(tensor.numel() for tensor in tensors):,}"),
-        *checkpoint.meta.items(),
+        *_meta(checkpoint.meta),
     ]
+
+
+def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """What a training left, in lines a person can read; other values as they are."""
+    for name, value in meta.items():
+        if name == "subjects" and isinstance(value, Mapping):
+            yield name, ""
+            yield from ((f"  {part}", _subjects(names)) for part, names in value.items())
+        elif name == "validation" and isinstance(value, Mapping) and "dice" in value:
+            yield name, f"mean Dice of {value['objects']} objects"
+            for strategy, dice in value["dice"].items():
+                yield f"  {strategy}", ", ".join(f"{k} {v:.3f}" for k, v in dice.items())
+        elif name == "seconds":
+            yield "duration", timedelta(seconds=int(value))
+        elif isinstance(value, Mapping):
+            yield name, ""
+            yield from ((f"  {key}", _short(inner)) for key, inner in value.items())
+        else:
+            yield name, _short(value)
+
+
+def _subjects(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _NAMED else ""
+    return f"{len(names)} subjects: {', '.join(names[:_NAMED])}{more}" if names else "none"
+
+
+def _short(value: object) -> str:
+    """Lists without brackets, mappings as `key value`, what is not set as `-`."""
+    if value is None:
+        return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(inner) for inner in value) or "-"
+    return str(value)

@@ -1,0 +1,38 @@
+"""A miniature SAM, a collection of four volumes, and one thread for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from hypothesis import settings
+from training.small import one_thread
+from worlds import toy_collection
+
+settings.register_profile("patient", deadline=None, max_examples=30)
+settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four subjects of three slices with two objects each."""
+    return toy_collection(tmp_path_factory.mktemp("toys") / "toy.zarr", cases=4, slices=3)
+
+
+@pytest.fixture(scope="session")
+def own_ray() -> Iterator[None]:
+    """A local Ray with two CPUs, or the one that another room's tests have started."""
+    if ray.is_initialized():
+        yield
+        return
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
