@@ -14,7 +14,10 @@ from engine.cli import app, run
 from engine.commands.report import _file_name, _keep
 from engine.errors import UserError
 
-VERBS = ("demo", "ingest", "validate", "plan", "evaluate", "status", "sql", "report", "info")
+VERBS = (
+    "demo", "ingest", "validate", "plan", "evaluate", "status", "sql", "ask", "report",
+    "phantoms", "train", "info",
+)  # fmt: skip
 
 
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,16 @@ from engine.collection.intensity import to_uint8
 from engine.collection.phantoms.base import subject_generator, subject_name
 from engine.collection.phantoms.families import FAMILIES
 from engine.commands.demo import FIRST, SPLIT, SUBJECTS
+from engine.configuration import load_yaml
 from engine.models import describe, load_model
 from engine.models.checkpoints import read_checkpoint
 from engine.models.kind import TRAINED
 from engine.prompts import ObjectGeometry, Prompt
 from engine.study import Intensity, ModelChoice
+from engine.training.config import TrainingConfig
 
 NAMES = ("tiny", "tiny_s")
+TRAININGS = Path(__file__).parents[2] / "studies" / "training"
 LARGEST_BYTES = 25 * 2**20
 
 
@@ -78,3 +81,10 @@ def test_tiny_finds_what_a_box_shows(family: str) -> None:
 
 def test_trained_folder_is_the_packaged_one() -> None:
     assert Path(__file__).parents[2] / "engine" / "models" / "trained" == TRAINED
+
+
+@pytest.mark.parametrize("path", sorted(TRAININGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_trainings_are_valid(path: Path) -> None:
+    config = load_yaml(path, TrainingConfig, "training")
+    assert f"samscope train studies/training/{path.name}" in path.read_text()
+    assert config.model.model in NAMES
