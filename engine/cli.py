@@ -20,6 +20,7 @@ from engine.errors import SamscopeError
 from engine.study import Runtime
 
 OK, PARTIAL, MISTAKE, BUG = 0, 1, 2, 3
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="samscope",
@@ -68,14 +69,16 @@ def run(argv: list[str]) -> int:
         errors.print(f"[bold red]error:[/] {_escape(_plain(text))}\n  remedy: {verb} --help")
         return MISTAKE
     except (typer.Abort, KeyboardInterrupt):
-        errors.print("stopped; what was committed is kept, run the same command to go on")
-        return PARTIAL
+        code = INTERRUPTED
     except SamscopeError as mistake:
         errors.print(f"[bold red]error:[/] {_escape(str(mistake))}")
         return MISTAKE
     except Exception:
         logging.getLogger("samscope").exception("internal error, please report it")
         return BUG
+    if code == INTERRUPTED:  # Typer's answer to Ctrl-C, without a word
+        errors.print("stopped; what was committed is kept, run the same command to go on")
+        return PARTIAL
     return code if isinstance(code, int) else OK
 
 
