@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pyarrow as pa
-
 from engine.analysis import QUESTIONS, run
-from engine.commands.say import table
+from engine.commands.say import out
 from engine.results.export import export
 from engine.results.query import connect
 
@@ -20,13 +18,11 @@ def ask_command(run_dir: Path, question: str | None, fmt: str) -> int:
         UserError: no such run, question or format.
     """
     if question is None:
-        known = [{"question": q.name, "asks": q.words} for q in QUESTIONS.values()]
-        table(pa.Table.from_pylist(known))
+        width = max(map(len, QUESTIONS))
+        for known in QUESTIONS.values():
+            out(f"{known.name:{width}}  {known.words}")
         return 0
     with connect(run_dir) as connection:
         answer = run(connection, question)
-    if fmt == "table":
-        table(answer)
-    else:
-        export(answer, fmt, sys.stdout.buffer)
+    export(answer, fmt, sys.stdout.buffer)
     return 0
