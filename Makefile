@@ -64,7 +64,7 @@ $(RUNS)/phantoms_train/made.stamp: $(VENV)/runtime.stamp
 
 tiny tiny_s: $(RUNS)/phantoms_train/made.stamp  ## train the model of this name anew, on phantoms
 	$(BIN)/samscope train studies/training/$@.yaml \
-	  --collection $(RUNS)/phantoms_train/collection.zarr --out $(RUNS)/$@
+	  --collection $(RUNS)/phantoms_train/collection.zarr --out $(RUNS)/$@ --workers 2
 	@echo "to ship it: cp $(RUNS)/$@/$@.safetensors engine/models/trained/"
 
 clean:  ## remove what demo and tests leave; keeps .venv

@@ -19,7 +19,7 @@ from engine.errors import nearest
 from engine.identity import fingerprint
 from engine.study import NAME, PAPER_STRATEGIES, Intensity, ModelChoice, Strategy, Study
 
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 """Raise when the same configuration and data would train other weights."""
 
 Kind = Literal["pretrain", "finetune"]
@@ -118,8 +118,14 @@ class Loss(Frozen):
 
 
 class Optimiser(Frozen):
-    """AdamW: linear warm-up, then a cosine from `lr` down to `final_lr` (equal: constant)."""
+    """Linear warm-up, then a cosine from `lr` down to `final_lr` (equal: constant).
 
+    Attributes:
+        kind: `adamw`, or `muon`: Muon for the matrices of linear layers, AdamW for the rest.
+        clip_norm: largest norm of all gradients together; None: as they are.
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
     lr: float = Field(gt=0)
     final_lr: float = Field(ge=0)
     weight_decay: float = Field(0.01, ge=0)
@@ -145,7 +151,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "variation": {"crop": 0.5, "mirror": True, "intensity": 0.5},
         "loss": {"kind": "focal_dice"},
         "optimiser": {
-            "lr": 1e-3, "final_lr": 1e-5, "weight_decay": 0.02, "warmup_steps": 100, "clip_norm": 1,
+            "kind": "muon", "lr": 2e-3, "final_lr": 1e-5, "weight_decay": 0.02,
+            "warmup_steps": 100, "clip_norm": 1,
         },
     },
     "finetune": {

@@ -22,6 +22,7 @@ from engine.training.embeddings import EmbeddingStore
 from engine.training.log import TrainingLog
 from engine.training.losses import prompt_losses
 from engine.training.network import Trainee
+from engine.training.optimiser import Optimisers
 from engine.training.record import write_model
 from engine.training.samples import Member, Population, Sample, Shelf, population_of
 from engine.training.split import Split, split_subjects
@@ -115,10 +116,7 @@ class _Training:
         self.kept_held = self._embeddings("validation", held)
         self.steps = total_steps(config, len(members))
         self.validate_every = config.validate_every or math.ceil(len(members) / config.images)
-        self.optimiser = torch.optim.AdamW(
-            self.trainee.parameters, lr=config.optimiser.lr,
-            weight_decay=config.optimiser.weight_decay, betas=(0.9, 0.98),
-        )  # fmt: skip
+        self.optimiser = Optimisers(self.trainee.network, self.trainee.parameters, config.optimiser)
         self.log = TrainingLog(out / LOG)
         self.progress = Progress()
 
@@ -177,9 +175,7 @@ class _Training:
 
     def _step(self, works: list[Work]) -> float:
         """One optimiser step; the mean loss of all its images."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config.optimiser, self.progress.step, self.steps)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss = self._gradients(works)
         parameters = self.trainee.parameters
         for parameter in parameters:
@@ -196,7 +192,7 @@ class _Training:
             )
         if self.config.optimiser.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self.config.optimiser.clip_norm)
-        self.optimiser.step()
+        self.optimiser.step(self._lr(self.progress.step))
         return value
 
     def _gradients(self, works: list[Work]) -> torch.Tensor:
@@ -264,9 +260,13 @@ class _Training:
 
     def _record(self, loss: float, seconds: float) -> None:
         if self.team.rank == 0:
-            lr = self.optimiser.param_groups[0]["lr"]
             step = self.progress.step
+            lr = self._lr(step - 1)
             self.log.add({"step": step, "loss": loss, "lr": lr, "seconds": round(seconds, 3)})
+
+    def _lr(self, step: int) -> float:
+        """Learning rate of step `step`, from 0."""
+        return learning_rate(self.config.optimiser, step, self.steps)
 
     def _save(self) -> None:
         if self.team.rank == 0:

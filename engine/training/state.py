@@ -12,6 +12,7 @@ import torch
 
 from engine.errors import UserError, text_of
 from engine.training.folder import write_whole
+from engine.training.optimiser import Optimisers
 
 
 @dataclass
@@ -32,7 +33,7 @@ class Progress:
 
 
 def save_state(
-    path: Path, identity: str, progress: Progress, network: Any, optimiser: torch.optim.Optimizer
+    path: Path, identity: str, progress: Progress, network: Any, optimiser: Optimisers
 ) -> None:
     """Write the state whole or not at all.
 
@@ -50,9 +51,7 @@ def save_state(
     write_whole(path, buffer.getvalue())
 
 
-def load_state(
-    path: Path, identity: str, network: Any, optimiser: torch.optim.Optimizer
-) -> Progress | None:
+def load_state(path: Path, identity: str, network: Any, optimiser: Optimisers) -> Progress | None:
     """Bring network and optimiser back to where they were; None: there is no state yet.
 
     Raises:
