@@ -82,6 +82,8 @@ STUDY_CHANGES: list[tuple[str, Any, Cells]] = [
     ("min_object_px", 0, NONE),  # no object is that small
     ("min_object_px", 400, ALL),  # the discs leave
     ("datasets", ["toy"], NONE),
+    ("modalities", ["CT"], NONE),
+    ("subjects", ["toy/case0"], NONE),  # fewer units, each as before
     ("sample", {"objects_per_slice": 1}, ALL),
     ("sample", {"slices_per_case": 2}, ALL),
     ("sample", {"slices_per_case": 4}, NONE),
@@ -100,6 +102,8 @@ CARD_CHANGES: list[tuple[str, Any, Cells]] = [
     ("capabilities", Capabilities(mask_input=True), ONE),
     ("weights_sha256", "b" * 64, ONE),
     ("trained_on", ("toy",), NONE),
+    ("trained_subjects", ("toy/case0",), NONE),  # marks results, changes none
+    ("untrained", not CARD.untrained, NONE),
     ("parameters", 7, NONE),
 ]
 

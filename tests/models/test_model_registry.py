@@ -28,7 +28,7 @@ def config(name: str) -> SamConfig:
 
 
 def test_the_built_in_models() -> None:
-    assert model_names() == ("fake", "medsam", "tiny", "vit_b", "vit_h", "vit_l")
+    assert model_names() == ("fake", "medsam", "tiny", "tiny_s", "vit_b", "vit_h", "vit_l")
     for name in model_names():
         assert read_config(name).title
 
