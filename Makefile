@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHARED_DATA ?= ../shared/data
 RUNS   ?= runs
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$(( n < 4 ? n : 4 )))
 
 .PHONY: help demo test test-long lint format shared-data tiny tiny_s clean
 
@@ -64,7 +65,7 @@ $(RUNS)/phantoms_train/made.stamp: $(VENV)/runtime.stamp
 
 tiny tiny_s: $(RUNS)/phantoms_train/made.stamp  ## train the model of this name anew, on phantoms
 	$(BIN)/samscope train studies/training/$@.yaml \
-	  --collection $(RUNS)/phantoms_train/collection.zarr --out $(RUNS)/$@ --workers 2
+	  --collection $(RUNS)/phantoms_train/collection.zarr --out $(RUNS)/$@ --workers $(WORKERS)
 	@echo "to ship it: cp $(RUNS)/$@/$@.safetensors engine/models/trained/"
 
 clean:  ## remove what demo and tests leave; keeps .venv

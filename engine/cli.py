@@ -269,7 +269,9 @@ def phantoms(
         str | None, typer.Option(help="Comma-separated; default: all twelve.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, another world.", min=0)] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes; default: the CPUs.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; default: the CPUs.", min=1)
+    ] = None,
 ) -> int:
     """Draw phantom subjects in the paper's 18 modalities, write raw files and ingest them.
 
@@ -279,7 +281,7 @@ def phantoms(
     """
     from engine.commands.phantoms import phantoms_command
 
-    names = [name.strip() for name in families.split(",")] if families else None
+    names = list(dict.fromkeys(map(str.strip, families.split(",")))) if families else None
     return phantoms_command(out, split, subjects, first, names, seed, workers)
 
 

@@ -7,8 +7,13 @@ import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_RANDOM_BYTES = 8
+
+TEMPORARY = f".{'[0-9a-f]' * 2 * _RANDOM_BYTES}.tmp"
+"""Glob of the files `write_temporary` leaves behind when its process is killed."""
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -34,7 +39,7 @@ def make_folder(folder: Path) -> None:
 def write_temporary(target: Path, data: bytes) -> Path:
     """Write `data` to a hidden, synced file beside `target` and return its path."""
     make_folder(target.parent)
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".{secrets.token_hex(_RANDOM_BYTES)}.tmp"
     try:
         with temporary.open("xb") as stream:
             stream.write(data)
@@ -97,8 +102,9 @@ def exclusive_lock(path: Path) -> Iterator[str | None]:
         except BlockingIOError:
             yield os.read(handle, 64).decode(errors="replace").strip() or "unknown"
             return
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode())
+        with suppress(OSError):  # a full disk: the lock holds without our name in it
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode())
         yield None
     finally:
         os.close(handle)

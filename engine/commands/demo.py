@@ -62,7 +62,7 @@ def _write_study(folder: Path) -> None:
     except OSError as error:
         raise UserError(
             "cannot write the demo",
-            where=str(error.filename or folder),
+            where=str(folder),
             got=error.strerror or str(error),
             expected="a folder that can be written, with about 100 MB of room",
             remedy="choose another --out",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ FOR_TESTS = "fake"
 """A model without a network; no one wants its numbers."""
 
 _WIDTH, _NAMED = 20, 3
+_LONGEST_S = 10**9
 
 _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 
@@ -32,7 +33,7 @@ _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 def info_command(checkpoint: Path | None) -> int:
     """Print facts, one a line."""
     for name, value in _installation() if checkpoint is None else _checkpoint(checkpoint):
-        out(f"{name:{_WIDTH}} {value}".rstrip())
+        out(_printable(f"{name:{_WIDTH}} {value}".rstrip()))
     return 0
 
 
@@ -73,12 +74,13 @@ def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         if name == "subjects" and isinstance(value, Mapping):
             yield name, ""
             yield from ((f"  {part}", _subjects(names)) for part, names in value.items())
-        elif name == "validation" and isinstance(value, Mapping) and "dice" in value:
-            yield name, f"mean Dice of {value['objects']} objects"
-            for strategy, dice in value["dice"].items():
-                yield f"  {strategy}", ", ".join(f"{k} {v:.3f}" for k, v in dice.items())
-        elif name == "seconds":
-            yield "duration", timedelta(seconds=int(value))
+        elif name == "validation" and isinstance(value, Mapping):
+            yield name, f"mean Dice of {value.get('objects', '?')} objects"
+            yield from ((f"  {key}", _short(dice)) for key, dice in _mapping(value.get("dice")))
+        elif name == "seconds" and isinstance(value, int) and 0 <= value < _LONGEST_S:
+            yield "duration", timedelta(seconds=value)
+        elif name == "trained_subjects":
+            yield name, _subjects(value)
         elif isinstance(value, Mapping):
             yield name, ""
             yield from ((f"  {key}", _short(inner)) for key, inner in value.items())
@@ -91,12 +93,23 @@ def _subjects(names: Sequence[str]) -> str:
     return f"{len(names)} subjects: {', '.join(names[:_NAMED])}{more}" if names else "none"
 
 
+def _mapping(value: object) -> Iterable[tuple[str, object]]:
+    return value.items() if isinstance(value, Mapping) else ()
+
+
+def _printable(text: str) -> str:
+    """Control characters of a foreign file shown, not sent to the terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def _short(value: object) -> str:
     """Lists without brackets, mappings as `key value`, what is not set as `-`."""
     if value is None:
         return "-"
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:.3g}"
     if isinstance(value, list | tuple):
         return ", ".join(_short(inner) for inner in value) or "-"
     return str(value)

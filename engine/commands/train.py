@@ -29,8 +29,9 @@ from engine.training.folder import write_whole
 from engine.training.log import read_log
 from engine.training.loop import LOG, Event, Listener
 from engine.training.network import Trainee
+from engine.training.record import model_path
 from engine.training.samples import population_of
-from engine.training.split import split_subjects
+from engine.training.split import refuse_seen, split_subjects
 from engine.training.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,15 @@ def _check(config: TrainingConfig, collection: Path) -> None:
     """Every mistake that can be found before anything starts."""
     population = population_of(config, collection)
     split = split_subjects(population, config.data)
-    Trainee(config, torch.device("cpu"))
+    before = Trainee(config, torch.device("cpu")).started_from
+    refuse_seen(split, before.trained_subjects)
+    if set(before.trained_on) & {member.dataset for member in population.members} and not (
+        before.trained_subjects
+    ):
+        log.warning(
+            "the first weights have seen these datasets and do not say which subjects: "
+            "validation and test may not be unseen"
+        )
     log.info(
         "%s of %s subjects train, %s validate, %s are kept for tests",
         len(split.train), len(population.subjects), len(split.validation), len(split.test),
@@ -102,13 +111,16 @@ def _summary(config: TrainingConfig, folder: Path) -> None:
 
     records = read_log(folder / LOG)
     validations = [record for record in records if "validation" in record]
+    out(f"checkpoint  {model_path(folder, config)}")
+    if not validations:
+        log.warning("%s is gone: no curves can be drawn", folder / LOG)
+        return
     write_whole(folder / "curves.html", curves_page(records, config.name).encode())
     judge = config.judged_by
     best = max(validations, key=lambda r: sum(v[judge] for v in r["validation"].values()))
     for strategy, dice in best["validation"].items():
         words = ", ".join(f"{selection} {value:.3f}" for selection, value in dice.items())
         out(f"{strategy:14} Dice {words}  ({best['objects']} objects, step {best['step']})")
-    out(f"checkpoint  {folder / (config.name + '.safetensors')}")
     out(f"curves      {folder / 'curves.html'}")
 
 

@@ -4,9 +4,11 @@ Read: torch files with a plain state dict (Meta's, MedSAM's) or one wrapped as `
 `{"state_dict": ...}`; safetensors files; and samscope's own, safetensors whose header holds
     format          "samscope-1"
     architecture    name of the model configuration
-    meta            JSON: `trained_on` (list of datasets), `network` (the configuration the tensors
-                    belong to), and whatever the training wants to keep (seed, step, ...)
-    tensors_sha256  of the bytes of all tensors, which safetensors itself does not protect
+    meta            JSON: `trained_on` (list of datasets), `trained_subjects` (ids of those seen;
+                    of a dataset without any, all may have been), `network` (the configuration the
+                    tensors belong to), and whatever the training wants to keep (seed, step, ...)
+    meta_sha256     of that text
+    tensors_sha256  of the bytes of all tensors; safetensors itself protects neither
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from engine.errors import CheckpointError
-from engine.files import replace_file
+from engine.models.checkpoint_meta import parse_meta
 from engine.models.network import NetworkConfig
 
 FORMAT = "samscope-1"
@@ -79,19 +81,7 @@ class Checkpoint:
     @property
     def trained_subjects(self) -> tuple[str, ...]:
         """Ids of the subjects the file says its weights have seen."""
-        subjects = self.meta.get("subjects", {})
-        return tuple(str(name) for name in subjects.get("train", ()))
-
-
-def write_checkpoint(
-    path: Path,
-    architecture: str,
-    network: NetworkConfig,
-    state: Mapping[str, torch.Tensor],
-    meta: Mapping[str, Any],
-) -> None:
-    """Write samscope's format; the file appears whole or not at all."""
-    replace_file(path, checkpoint_bytes(architecture, network, state, meta))
+        return tuple(str(name) for name in self.meta.get("trained_subjects", ()))
 
 
 def checkpoint_bytes(
@@ -106,10 +96,12 @@ def checkpoint_bytes(
         meta: values JSON can hold; `network` is added.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    text = json.dumps({**meta, "network": network.model_dump(mode="json")})
     header = {
         "format": FORMAT,
         "architecture": architecture,
-        "meta": json.dumps({**meta, "network": network.model_dump(mode="json")}),
+        "meta": text,
+        "meta_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "tensors_sha256": _tensors_sha256(tensors),
     }
     return save(tensors, metadata=header)
@@ -159,11 +151,14 @@ def _read_safetensors(path: Path) -> Checkpoint | None:
         return _unwrap(path, state)
     if header.get("tensors_sha256") != _tensors_sha256(state):
         raise _damaged(path, "the checksum of its tensors is wrong")
+    text = header.get("meta", "")
+    if header.get("meta_sha256") != hashlib.sha256(text.encode()).hexdigest():
+        raise _damaged(path, "the checksum of its record is wrong")
     try:
-        meta = json.loads(header["meta"])
-    except (ValueError, KeyError) as error:
+        meta = parse_meta(text)
+    except ValueError as error:
         raise _damaged(path, error) from error
-    return Checkpoint(path, state, header.get("architecture"), dict(meta))
+    return Checkpoint(path, state, header.get("architecture"), meta)
 
 
 def _load(path: Path) -> object:
@@ -172,6 +167,7 @@ def _load(path: Path) -> object:
         with warnings.catch_warnings():
             # torch warns of a foreign pickle protocol before it fails with a better message.
             warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            warnings.filterwarnings("ignore", "Validating sparse tensor", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
@@ -269,8 +265,21 @@ def _unwrap(path: Path, value: object) -> Checkpoint:
             got=_summary(value),
             expected='name -> tensor, or {"model": ...}, {"state_dict": ...}',
         )
+    odd = [str(name) for name, tensor in value.items() if not _plain(tensor)]
+    if odd:
+        raise CheckpointError(
+            "the checkpoint holds tensors without plain values",
+            where=str(path),
+            got=listed(odd),
+            expected="dense tensors, neither sparse nor quantised nor without storage",
+        )
     state = {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
     return Checkpoint(path, state)
+
+
+def _plain(tensor: torch.Tensor) -> bool:
+    dense = tensor.layout == torch.strided and not tensor.is_quantized
+    return dense and tensor.device.type == "cpu"
 
 
 def _summary(value: object) -> str:

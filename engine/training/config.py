@@ -24,6 +24,8 @@ ALGORITHM_VERSION = 2
 
 Kind = Literal["pretrain", "finetune"]
 
+_LARGEST_WEIGHT = 1e6
+
 
 class Data(Frozen):
     """Which slices of the collection; subjects are split, never cases or slices.
@@ -67,7 +69,7 @@ class Prompting(Frozen):
     objects: int | None = Field(None, ge=1)
     random_points: float = Field(0.0, ge=0, le=1)
     jittered: float = Field(0.0, ge=0, le=1)
-    jitter_px: int = Field(10, ge=0)
+    jitter_px: int = Field(10, ge=0, le=10_000)
 
     @model_validator(mode="after")
     def _known(self) -> Prompting:
@@ -75,8 +77,11 @@ class Prompting(Frozen):
             if name not in PAPER_STRATEGIES or name == "everything":
                 known = [n for n in PAPER_STRATEGIES if n != "everything"]
                 raise ValueError(f"'{name}' is no prompted strategy; {nearest(name, known)}")
-            if weight <= 0:
-                raise ValueError(f"the weight of '{name}' must be positive, got {weight}")
+            if not 0 < weight <= _LARGEST_WEIGHT:
+                raise ValueError(
+                    f"the weight of '{name}' must be positive and at most {_LARGEST_WEIGHT:g}, "
+                    f"got {weight}"
+                )
         return self
 
     def strategy(self, name: str) -> Strategy:
@@ -230,23 +235,21 @@ class TrainingConfig(Frozen):
         """Selection whose validation Dice chooses the best checkpoint (protocol 7)."""
         return "single" if self.loss.tokens == "single" else "oracle"
 
-    def identity(self, data_sha256: str, weights_sha256: str | None = None) -> str:
+    def identity(self, data_sha256: str, weights_sha256: str) -> str:
         """Hash of all that decides the weights, but for numerics and the number of workers.
 
         Args:
-            weights_sha256: of first weights that were read: they count, and not their file's name.
-                None: they are drawn from the seed of `model`.
+            weights_sha256: of the network and its first weights (`engine.models.weights`), drawn or
+                read: they count, and not the names of their files.
         """
-        record = self.model_dump(mode="json")
-        if weights_sha256 is not None:
-            record["model"] = weights_sha256
+        record = {**self.model_dump(mode="json"), "model": weights_sha256}
         return fingerprint({"config": record, "data": data_sha256, "version": ALGORITHM_VERSION})
 
     def population(self) -> Study:
         """A study that selects the slices of this training, to read the catalog by one rule."""
         return Study(
             name=self.name,
-            models=(self.model,),
+            models=(self.model.model_copy(update={"strategies": None}),),
             strategies=tuple(self.prompts.strategy(name) for name in self.prompts.strategies),
             datasets=self.data.datasets,
             intensity=self.data.intensity,

@@ -27,7 +27,7 @@ from ray.util.queue import Queue
 
 from engine.errors import SamscopeError, UserError, text_of
 from engine.training.config import TrainingConfig
-from engine.training.folder import SCRATCH, alone, sweep
+from engine.training.folder import SCRATCH, alone, cannot_write, sweep
 from engine.training.loop import Listener, Team, train
 
 _POLL_S = 0.5
@@ -71,9 +71,7 @@ def train_on_workers(
     try:
         with (
             _events(told, errors) as queue,
-            tempfile.TemporaryDirectory(
-                dir=out, prefix=SCRATCH, ignore_cleanup_errors=True
-            ) as scratch,
+            _scratch(out) as scratch,
         ):
             given = {
                 "config": config.model_dump(mode="json"),
@@ -94,6 +92,17 @@ def train_on_workers(
             signal.signal(signal.SIGINT, before)
     if errors:
         raise errors[0]
+
+
+@contextlib.contextmanager
+def _scratch(out: Path) -> Iterator[str]:
+    """A folder for Ray's own files, gone at the end."""
+    try:
+        folder = tempfile.TemporaryDirectory(dir=out, prefix=SCRATCH, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    with folder as name:
+        yield name
 
 
 def _trainer(given: dict[str, Any], workers: Workers, scratch: str) -> TorchTrainer:

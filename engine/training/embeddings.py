@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +26,9 @@ _KEEP = 16
 class EmbeddingStore:
     """One array `embeddings.npy`, float16[slice, channels, h, w], filled in order.
 
-    `embeddings.done` names the content and counts the slices that are safely in it; a file of
-    other weights, slices or preprocessing is begun anew.
+    `embeddings.done` names the content, counts the slices that are safely in it and holds the
+    CRC-32 of their values; a file of other weights, slices or preprocessing, or a damaged one, is
+    begun anew.
     """
 
     def __init__(
@@ -56,15 +58,16 @@ class EmbeddingStore:
         Raises:
             UserError: the disk is full, or the folder cannot be written.
         """
-        done = self._done()
+        done, crc = self._done()
         with self._room():
             array = self._open("r+") if done else self._begun()
         for number in range(done, self._n):
             array[number] = self.compute(shelf[number].image)
+            crc = zlib.crc32(array[number], crc)
             if (number + 1) % _KEEP == 0 or number + 1 == self._n:
                 with self._room():
                     array.flush()
-                    replace_file(self._mark, f"{self._key} {number + 1}\n".encode())
+                    replace_file(self._mark, f"{self._key} {number + 1} {crc}\n".encode())
             told(number + 1, self._n)
 
     @contextmanager
@@ -102,11 +105,22 @@ class EmbeddingStore:
     def _bytes(self) -> int:
         return 2 * int(np.prod(self._shape))
 
-    def _done(self) -> int:
-        if not (self._mark.exists() and self._path.exists()):
-            return 0
-        key, _, count = self._mark.read_text().strip().partition(" ")
-        return int(count) if key == self._key and count.isdigit() else 0
+    def _done(self) -> tuple[int, int]:
+        """Slices that are whole in the file, and the CRC of their values."""
+        nothing = 0, 0
+        try:
+            key, count, crc = self._mark.read_text(errors="replace").split()
+            if key != self._key or not 0 < int(count) <= self._n:
+                return nothing
+            array = np.load(self._path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):  # missing, cut short or damaged
+            return nothing
+        if array.shape != self._shape or array.dtype != np.float16:
+            return nothing
+        found = 0
+        for values in array[: int(count)]:
+            found = zlib.crc32(values, found)
+        return (int(count), found) if found == int(crc) else nothing
 
     def _begun(self) -> np.memmap[Any, np.dtype[np.float16]]:
         """A new file with all its room: a full disk under a sparse one would end the process."""

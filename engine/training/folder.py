@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import UserError, text_of
-from engine.files import exclusive_lock, replace_file
+from engine.files import TEMPORARY, exclusive_lock, replace_file
 
 SCRATCH = ".ray-"
 """Beginning of the name of Ray's own folder in a training directory."""
@@ -48,7 +48,7 @@ def sweep(folder: Path) -> None:
     """
     for path in folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(path, ignore_errors=True)
-    for path in (*folder.glob(".*.tmp"), *folder.glob("embeddings/*/.*.tmp")):
+    for path in (*folder.glob(TEMPORARY), *folder.glob(f"embeddings/*/{TEMPORARY}")):
         path.unlink(missing_ok=True)
 
 

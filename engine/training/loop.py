@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from engine.errors import SamscopeError
+from engine.errors import SamscopeError, UserError
 from engine.models.decoding import PromptTensors, low_res_logits
 from engine.training.batches import Work, ahead, make_work, numbers_of, total_steps
 from engine.training.config import Optimiser, TrainingConfig
@@ -23,9 +23,15 @@ from engine.training.log import TrainingLog
 from engine.training.losses import prompt_losses
 from engine.training.network import Trainee
 from engine.training.optimiser import Optimisers
-from engine.training.record import write_model
+from engine.training.record import (
+    model_path,
+    refuse_foreign,
+    source_sha256,
+    stored_in_half,
+    write_model,
+)
 from engine.training.samples import Member, Population, Sample, Shelf, population_of
-from engine.training.split import Split, split_subjects
+from engine.training.split import Split, refuse_seen, split_subjects
 from engine.training.state import Progress, load_state, save_state
 from engine.training.validation import Validation, evenly, monitored, validate
 
@@ -104,14 +110,13 @@ class _Training:
         self.population = population
         self.split: Split = split_subjects(population, config.data)
         self.trainee = Trainee(config, team.device)
+        refuse_seen(self.split, self.trainee.started_from.trained_subjects)
+        source_sha256()  # as it is now, not as it may be at the first validation
         members = self.split.members(population, "train")
         held = evenly(self.split.members(population, "validation"), config.validation_slices)
         self.shelf = _shelf(config, collection, members)
         self.held = _shelf(config, collection, held)
-        first = self.trainee.started_from
-        self.identity = config.identity(
-            population.data_sha256, None if first.untrained else first.sha256
-        )
+        self.identity = config.identity(population.data_sha256, self.trainee.started_from.sha256)
         self.kept = self._embeddings("train", members)
         self.kept_held = self._embeddings("validation", held)
         self.steps = total_steps(config, len(members))
@@ -155,7 +160,26 @@ class _Training:
         found = load_state(state, self.identity, self.trainee.network, self.optimiser)
         self.progress = found or Progress()
         if self.team.rank == 0:
+            self._look_at_the_checkpoint(fresh=found is None)
             self.log.cut(self.progress.step)
+
+    def _look_at_the_checkpoint(self, fresh: bool) -> None:
+        """Never replace another training's, nor end without one.
+
+        Raises:
+            UserError: the checkpoint is another training's, or is gone though all is done.
+        """
+        path = model_path(self.out, self.config)
+        if fresh and path.is_file():
+            refuse_foreign(path, self.identity)
+        if not fresh and self.progress.best is not None and not path.exists():
+            if self.progress.step == self.steps:
+                raise UserError(
+                    "this training is finished, but its checkpoint is gone",
+                    where=str(path),
+                    remedy=f"restore it, or delete {self.out / STATE} to train again",
+                )
+            self.progress.best = None  # the next validation writes one
 
     def _encode(self) -> None:
         for store, shelf in ((self.kept, self.shelf), (self.kept_held, self.held)):
@@ -184,16 +208,27 @@ class _Training:
         self.team.total([loss, *(p.grad for p in parameters if p.grad is not None)])
         value = float(loss)
         if not math.isfinite(value):
-            raise SamscopeError(
-                "the training has diverged: its loss is not finite",
-                where=f"step {self.progress.step + 1}",
-                got=value,
-                remedy="lower optimiser.lr and begin in another folder; checkpoints here are whole",
-            )
+            raise self._diverged(f"a loss of {value}")
         if self.config.optimiser.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self.config.optimiser.clip_norm)
         self.optimiser.step(self._lr(self.progress.step))
         return value
+
+    def _diverged(self, found: str) -> SamscopeError:
+        return SamscopeError(
+            "the training has diverged",
+            where=f"step {self.progress.step + 1}",
+            got=found,
+            expected="finite losses and weights, within half precision where they are stored so",
+            remedy="lower optimiser.lr and begin in another folder; checkpoints here are whole",
+        )
+
+    def _check_weights(self) -> None:
+        """Before anything is written. Raises SamscopeError if a weight cannot be stored."""
+        kind = torch.float16 if stored_in_half(self.config) else torch.float32
+        for name, value in self.trainee.network.state_dict().items():
+            if not bool(torch.isfinite(value.to(kind)).all()):
+                raise self._diverged(f"weights of {name} that are not finite in {kind}")
 
     def _gradients(self, works: list[Work]) -> torch.Tensor:
         """Add up gradients image by image, so that memory does not grow with the step."""
@@ -236,6 +271,7 @@ class _Training:
         """Validate, log it, and keep the weights if they are the best so far."""
         if self.team.rank != 0:
             return None
+        self._check_weights()
         validation = validate(self.trainee, self._held_out(), monitored(self.config))
         step = self.progress.step
         self.log.add({"step": step, "validation": validation.dice, "objects": validation.objects})
@@ -244,7 +280,7 @@ class _Training:
             self.progress.best, self.progress.best_step = score, step
             write_model(
                 self.out, self.config, self.trainee, self.population, self.split, self.progress,
-                validation,
+                validation, self.identity,
             )  # fmt: skip
         return validation
 
@@ -270,6 +306,7 @@ class _Training:
 
     def _save(self) -> None:
         if self.team.rank == 0:
+            self._check_weights()
             network, optimiser = self.trainee.network, self.optimiser
             save_state(self.out / STATE, self.identity, self.progress, network, optimiser)
 

@@ -12,7 +12,10 @@ from typing import Any
 import torch
 
 import engine
-from engine.models.checkpoints import checkpoint_bytes
+from engine.errors import CheckpointError, UserError
+from engine.identity import quote_name
+from engine.models.checkpoints import checkpoint_bytes, read_checkpoint
+from engine.models.weights import Weights
 from engine.training.config import ALGORITHM_VERSION, TrainingConfig
 from engine.training.folder import write_whole
 from engine.training.network import Trainee
@@ -30,22 +33,67 @@ def write_model(
     split: Split,
     progress: Progress,
     validation: Validation,
+    identity: str,
 ) -> Path:
     """Write `out/<name>.safetensors`, whole or not at all.
 
-    What was trained from nothing is stored in half precision, as it is shipped. After fine-tuning
-    every tensor keeps its precision, so that a frozen encoder stays what it was to the bit.
+    Where everything learns it is stored in half precision, as it is shipped. Where the decoder
+    alone learns every tensor keeps its precision, so that a frozen encoder stays what it was to the
+    bit.
 
     Raises:
         UserError: no space; the checkpoint before stays as it was.
     """
-    path = out / f"{config.name}.safetensors"
+    path = model_path(out, config)
     state = trainee.state()
-    if config.learns == "all":
+    if stored_in_half(config):
         state = {name: value.half() for name, value in state.items()}
     meta = _meta(config, trainee, population, split, progress, validation)
+    meta["identity"] = identity
     write_whole(path, checkpoint_bytes(trainee.architecture, trainee.config, state, meta))
     return path
+
+
+def model_path(out: Path, config: TrainingConfig) -> Path:
+    """Where a training leaves its best weights."""
+    return out / f"{config.name}.safetensors"
+
+
+def stored_in_half(config: TrainingConfig) -> bool:
+    """Whether the checkpoint holds float16."""
+    return config.learns == "all"
+
+
+def refuse_foreign(path: Path, identity: str) -> None:
+    """A training without a state may replace its own checkpoint, nobody else's.
+
+    Raises:
+        UserError: the file is of another training, or cannot be read.
+    """
+    try:
+        found = str(read_checkpoint(path).meta.get("identity", "none"))
+    except CheckpointError as error:
+        found = error.what
+    if found != identity:
+        raise UserError(
+            "this folder holds a checkpoint that this training would replace",
+            where=str(path),
+            got=f"training {found[:12]}" if len(found) == len(identity) else found,
+            expected=f"no file of that name, or one of training {identity[:12]}",
+            remedy="choose another --out or name, or move the file away",
+        )
+
+
+def seen_subjects(before: Weights, split: Split, population: Population) -> list[str]:
+    """Subjects all trainings of these weights have seen, as far as it can be known.
+
+    Of a dataset that the first weights saw without naming subjects none is named: then all count.
+    """
+    of = {member.subject_id: quote_name(member.dataset) for member in population.members}
+    named = {subject.partition("/")[0] for subject in before.trained_subjects}
+    unnamed = {quote_name(dataset) for dataset in before.trained_on} - named
+    fresh = {subject for subject in split.train if of[subject] not in unnamed}
+    return sorted({*before.trained_subjects, *fresh})
 
 
 def _meta(
@@ -62,6 +110,7 @@ def _meta(
     return {
         "name": config.name,
         "trained_on": sorted({*before.trained_on, *seen}),
+        "trained_subjects": seen_subjects(before, split, population),
         "modalities": sorted(modalities),
         "training": config.model_dump(mode="json"),
         "started_from_sha256": before.sha256,

@@ -54,7 +54,8 @@ class Population:
     """All slices a training may use, sorted by slice id.
 
     Attributes:
-        data_sha256: of the stored values of every unit they come from.
+        data_sha256: of the members' names, subjects and modalities, and of the stored values of the
+            units they come from.
     """
 
     members: tuple[Member, ...]
@@ -80,11 +81,13 @@ def population_of(config: TrainingConfig, collection: Path) -> Population:
     dataset = dict(zip(cases["case_id"].to_pylist(), cases["dataset"].to_pylist(), strict=True))
     members, digest = [], hashlib.sha256()
     for unit in units:
-        digest.update(f"{unit.unit_id} {unit.data_sha256}\n".encode())
-        for ref in unit.slices:
+        wanted = [ref for ref in unit.slices if _wanted(config.data, ref.modality)]
+        if wanted:
+            digest.update(f"{unit.unit_id}|{unit.data_sha256}\n".encode())
+        for ref in wanted:
             case = ref.slice_id.rpartition("/")[0]
-            if _wanted(config.data, ref.modality):
-                members.append(Member(ref, subject[case], dataset[case]))
+            members.append(Member(ref, subject[case], dataset[case]))
+            digest.update(f"{ref.slice_id}|{subject[case]}|{ref.modality}\n".encode())
     if not members:
         raise UserError(
             "the training selects no slice of the collection",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.errors import UserError
 from engine.training.config import Data
 from engine.training.samples import Member, Population
+
+_NAMED = 3
+"""Subjects an error names."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,24 @@ def split_subjects(population: Population, data: Data) -> Split:
         parts["validation"] += order[n_test:n_held]
         parts["train"] += order[n_held:]
     return Split(*(tuple(sorted(parts[name])) for name in ("train", "validation", "test")))
+
+
+def refuse_seen(split: Split, seen: Collection[str]) -> None:
+    """Refuse to judge weights on subjects they were trained on before.
+
+    Raises:
+        UserError: a subject of validation or test is among `seen`.
+    """
+    known = sorted({*split.validation, *split.test}.intersection(seen))
+    if known:
+        more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+        raise UserError(
+            "the first weights have seen subjects that this split keeps for validation or test",
+            where="data",
+            got=", ".join(known[:_NAMED]) + more,
+            expected="validation and test subjects that no training of these weights has seen",
+            remedy="use the split_seed, validation and test of that training, or other subjects",
+        )
 
 
 def _share(n: int, share: float) -> int:

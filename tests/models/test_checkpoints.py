@@ -19,7 +19,7 @@ from engine.errors import CheckpointError
 from engine.identity import file_sha256
 from engine.models import describe, load_model
 from engine.models.checkpoint_fit import check_fits, looks_like
-from engine.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
+from engine.models.checkpoints import Checkpoint, checkpoint_bytes, read_checkpoint
 from engine.models.network import SamConfig, expected_shapes
 from engine.models.registry import read_config
 from engine.models.sam import SamModel
@@ -72,7 +72,9 @@ def test_wrapping_does_not_matter(tmp_path: Path, state: State, wrap: Any, zippe
 
 def test_own_format_round_trip(tmp_path: Path, state: State) -> None:
     path = tmp_path / "own.safetensors"
-    write_checkpoint(path, "miniature", miniature(), state, {"trained_on": ["a"], "seed": 4})
+    path.write_bytes(
+        checkpoint_bytes("miniature", miniature(), state, {"trained_on": ["a"], "seed": 4})
+    )
     assert [p.name for p in tmp_path.iterdir()] == ["own.safetensors"], "no partial file is left"
     read = read_checkpoint(path)
     assert (read.architecture, read.trained_on, read.meta["seed"]) == ("miniature", ("a",), 4)
@@ -85,19 +87,46 @@ def test_own_format_round_trip(tmp_path: Path, state: State) -> None:
     assert all(torch.equal(own[name], value) for name, value in state.items())
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, state: State) -> None:
+def test_one_changed_letter_of_the_record_is_noticed(tmp_path: Path, state: State) -> None:
+    """Its subjects decide what counts as seen in training."""
     path = tmp_path / "own.safetensors"
-    write_checkpoint(path, "miniature", miniature(), state, {})
-    before = path.read_bytes()
-    with pytest.raises(TypeError):
-        write_checkpoint(path, "miniature", miniature(), state, {"bad": lambda: 0})
-    assert path.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 1
+    meta = {"trained_on": ["a"], "trained_subjects": ["a/one"]}
+    path.write_bytes(checkpoint_bytes("miniature", miniature(), state, meta))
+    assert read_checkpoint(path).trained_subjects == ("a/one",)
+    path.write_bytes(path.read_bytes().replace(b"a/one", b"a/two"))
+    assert "the checksum of its record is wrong" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"trained_on": None},
+        {"trained_on": "a"},
+        {"trained_on": [1]},
+        {"trained_subjects": {"a": 1}},
+        {"subjects": ["a"]},
+        {"subjects": {"train": None}},
+        {"subjects": {"train": [5]}},
+    ],
+)
+def test_an_odd_record_is_refused(tmp_path: Path, state: State, meta: dict[str, Any]) -> None:
+    path = tmp_path / "own.safetensors"
+    path.write_bytes(checkpoint_bytes("miniature", miniature(), state, meta))
+    assert "damaged" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "tensor", [torch.eye(2).to_sparse(), torch.empty(2, 2, device="meta")], ids=["sparse", "meta"]
+)
+def test_tensors_without_plain_values_are_refused(tmp_path: Path, tensor: torch.Tensor) -> None:
+    path = tmp_path / "odd.pth"
+    torch.save({"a": tensor}, path)
+    assert "without plain values" in refusal(path)
 
 
 def test_one_flipped_bit_of_a_tensor_is_noticed(tmp_path: Path, state: State) -> None:
     path = tmp_path / "own.safetensors"
-    write_checkpoint(path, "miniature", miniature(), state, {})
+    path.write_bytes(checkpoint_bytes("miniature", miniature(), state, {}))
     whole = path.read_bytes()
     path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
     assert "the checksum of its tensors is wrong" in refusal(path)
@@ -106,7 +135,7 @@ def test_one_flipped_bit_of_a_tensor_is_noticed(tmp_path: Path, state: State) ->
 @pytest.mark.parametrize("length", [9, 200, -1])
 def test_a_safetensors_file_cut_short_is_damaged(tmp_path: Path, state: State, length: int) -> None:
     path = tmp_path / "own.safetensors"
-    write_checkpoint(path, "miniature", miniature(), state, {})
+    path.write_bytes(checkpoint_bytes("miniature", miniature(), state, {}))
     path.write_bytes(path.read_bytes()[:length])
     assert "damaged or was cut short" in refusal(path)
 
@@ -314,7 +343,7 @@ def test_many_wrong_keys_are_counted(saved: Path) -> None:
 def test_equal_shapes_but_other_heads(tmp_path: Path, state: State) -> None:
     """Only samscope's own format can tell."""
     path = tmp_path / "own.safetensors"
-    write_checkpoint(path, "miniature", miniature(), state, {})
+    path.write_bytes(checkpoint_bytes("miniature", miniature(), state, {}))
     decoder = {**MINIATURE["decoder"], "heads": 4}  # type: ignore[dict-item]
     other = write_yaml(
         tmp_path / "other.yaml", {"kind": "sam", "network": {**MINIATURE, "decoder": decoder}}

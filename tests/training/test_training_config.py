@@ -89,8 +89,9 @@ def test_identity_is_what_decides_the_weights(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     how = config(tmp_path / "a")
-    assert how.identity("d") == config(tmp_path / "a").identity("d")
+    assert how.identity("d", "w") == config(tmp_path / "a").identity("d", "w")
     others = [config(tmp_path / "a", seed=1), config(tmp_path / "a", images=3)]
-    assert len({how.identity("d"), how.identity("e"), *(o.identity("d") for o in others)}) == 4
+    mine, theirs = how.identity("d", "w"), [other.identity("d", "w") for other in others]
+    assert len({mine, how.identity("e", "w"), *theirs}) == 4
     moved = config(tmp_path / "b")
     assert moved.identity("d", "w") == how.identity("d", "w") != how.identity("d", "v")

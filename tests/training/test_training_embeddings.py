@@ -106,7 +106,7 @@ def test_a_full_disk_is_known_before_it_ends_the_process(
         with pytest.raises(UserError, match="cannot keep the embeddings") as caught:
             fill(store(tmp_path, ids), shelf)
     assert "No space left" in str(caught.value)
-    assert store(tmp_path, ids)._done() == 0
+    assert store(tmp_path, ids)._done() == (0, 0)
     fill(store(tmp_path, ids), shelf)
     blocks = (tmp_path / "kept" / "embeddings.npy").stat()
     assert blocks.st_blocks * 512 >= blocks.st_size

@@ -134,11 +134,13 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
 def test_leftovers_go_and_the_rest_stays(tmp_path: Path) -> None:
     (tmp_path / ".ray-ab" / "train").mkdir(parents=True)
     (tmp_path / "embeddings" / "train").mkdir(parents=True)
-    for name in (".0f.tmp", "embeddings/train/.0f.tmp", "state.pt", "log.jsonl"):
+    left_behind = ".0123456789abcdef.tmp"
+    mine = ("state.pt", "log.jsonl", ".mine.tmp")
+    for name in (left_behind, f"embeddings/train/{left_behind}", *mine):
         (tmp_path / name).write_text("x")
     sweep(tmp_path)
     left = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
-    assert left == {"state.pt", "log.jsonl"}
+    assert left == set(mine)
     assert not (tmp_path / ".ray-ab").exists()
 
 
