@@ -46,7 +46,7 @@ def study() -> Study:
             {
                 "name": "everything",
                 "kind": "everything",
-                # untrained weights: let enough masks through to have something to score
+                # few points: let enough of their masks through to have something to score
                 "params": {
                     "points_per_side": 4,
                     "pred_iou_thresh": -10,

@@ -48,7 +48,7 @@ def toy_collection(path: Path, *, cases: int = 3, slices: int = 4, unit_slices: 
 
 STUDY = """\
 name: toy
-models: [tiny, {name: fake, model: FAKE}]
+models: [{name: tiny, init_seed: 0}, {name: fake, model: FAKE}]
 strategies:
   # a coarse grid, and thresholds that let masks of untrained weights through
   - name: everything

@@ -76,7 +76,7 @@ def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield from ((f"  {part}", _subjects(names)) for part, names in value.items())
         elif name == "validation" and isinstance(value, Mapping):
             yield name, f"mean Dice of {value.get('objects', '?')} objects"
-            yield from ((f"  {key}", _short(dice)) for key, dice in _mapping(value.get("dice")))
+            yield from ((f"  {key}", _dice(by)) for key, by in _mapping(value.get("dice")))
         elif name == "seconds" and isinstance(value, int) and 0 <= value < _LONGEST_S:
             yield "duration", timedelta(seconds=value)
         elif name == "trained_subjects":
@@ -91,6 +91,14 @@ def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 def _subjects(names: Sequence[str]) -> str:
     more = ", ..." if len(names) > _NAMED else ""
     return f"{len(names)} subjects: {', '.join(names[:_NAMED])}{more}" if names else "none"
+
+
+def _dice(by: object) -> str:
+    """Of every selection, to three digits."""
+    return ", ".join(
+        f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {_short(value)}"
+        for name, value in _mapping(by)
+    )
 
 
 def _mapping(value: object) -> Iterable[tuple[str, object]]:
@@ -109,7 +117,7 @@ def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_short(inner)}" for key, inner in value.items())
     if isinstance(value, float):
-        return f"{value:.3g}"
+        return f"{value:.6g}"
     if isinstance(value, list | tuple):
         return ", ".join(_short(inner) for inner in value) or "-"
     return str(value)

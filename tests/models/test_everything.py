@@ -12,12 +12,15 @@ import torch
 from model_samples import as_rgb, chosen, one_thread, smooth_image
 from segment_anything import SamAutomaticMaskGenerator
 
+from engine.collection.intensity import to_uint8
+from engine.collection.phantoms import FAMILIES
+from engine.collection.phantoms.base import subject_generator
 from engine.models import load_model
 from engine.models.base import EverythingMasks, Image
 from engine.models.decoding import upscaled_parts
 from engine.models.everything import grid_points, mask_boxes, suppress
 from engine.models.sam import SamModel
-from engine.study import EverythingParams
+from engine.study import EverythingParams, Intensity
 
 ENOUGH = 20
 
@@ -202,3 +205,17 @@ def test_vit_b_equals_the_library() -> None:
     found = model.everything(model.embed([image])[0], EverythingParams.model_validate(params))
     assert ENOUGH <= len(found) <= found.n_raw - ENOUGH
     assert_equal(found, by_library(model, image, params))
+
+
+def test_trained_weights_on_a_phantom(trained: SamModel) -> None:
+    """The demo's Everything: masks that pass its thresholds by their own merit."""
+    (shot, *_) = FAMILIES.get("fluorescence").draw(
+        subject_generator("fluorescence", "demo-0000", 0)
+    )
+    low, high = float(shot.image.min()), float(shot.image.max())
+    image = to_uint8(shot.image, Intensity(), low, high).image
+    params = {"points_per_side": 16, "pred_iou_thresh": 0.5, "stability_score_thresh": 0.5}
+    everything = EverythingParams.model_validate(params)
+    found = trained.everything(trained.embed([image])[0], everything)
+    assert len(found) > 3
+    assert_equal(found, by_library(trained, image, params))
