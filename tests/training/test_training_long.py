@@ -50,7 +50,7 @@ def test_a_driver_stopped_in_the_middle(
     tmp_path: Path, collection: Path, number: signal.Signals, code: int
 ) -> None:
     """Killed or Ctrl-C, and started again at once: the curve and weights of a calm training."""
-    length = {"steps": 60, "validate_every": 20}
+    length = {"steps": 400, "validate_every": 100}  # longer than a Ctrl-C takes to arrive
     expected = trained(config(tmp_path, **length), collection, tmp_path / "calm")
     out = tmp_path / "out"
     words = command(tmp_path, collection, out, **length)
