@@ -81,6 +81,8 @@ def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield "duration", timedelta(seconds=value)
         elif name == "trained_subjects":
             yield name, _subjects(value)
+        elif name == "modalities":
+            yield "last trained on", _short(value)
         elif isinstance(value, Mapping):
             yield name, ""
             yield from ((f"  {key}", _short(inner)) for key, inner in value.items())

@@ -155,7 +155,7 @@ class _Lines:
             self._losses = [*self._losses, event.loss][-_SMOOTH:]
         if event.validation is None and event.done % _LINE_EVERY and event.done != event.of:
             return
-        words = f" loss {sum(self._losses) / len(self._losses):.3f}" if self._losses else ""
+        words = f" mean loss {sum(self._losses) / len(self._losses):.3f}" if self._losses else ""
         log.info("%s %d of %d%s", event.doing, event.done, event.of, words)
         if event.validation is not None:
             log.info("validation %s", _words(event.validation))

@@ -50,7 +50,8 @@ def config_path(model: str) -> Path:
             f"unknown model '{model}'",
             got=model,
             expected="a built-in model or the path of a model YAML",
-            remedy=nearest(model, model_names()),
+            remedy=f"{nearest(model, model_names())}; to give a checkpoint a name of its own, say "
+            "which model it is: `{name: mine, model: vit_b, checkpoint: ...}`",
         )
     return CONFIGS / f"{model}.yaml"
 

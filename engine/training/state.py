@@ -72,7 +72,7 @@ def load_state(path: Path, identity: str, network: Any, optimiser: Optimisers) -
             where=str(path.parent),
             got=f"a state of training {found[:12]}",
             expected=f"training {identity[:12]}: the same configuration and data",
-            remedy="choose another --out, or go back to the configuration it was begun with",
+            remedy="choose another --out, or go back to what it was begun with",
         )
     try:
         network.load_state_dict(record["network"])

@@ -111,9 +111,9 @@ def test_lines_say_the_mean_loss_of_steps_alone(caplog: pytest.LogCaptureFixture
             lines(Event("training", n + 1, 40, 2.0, DICE if n == 9 else None))
     assert caplog.messages == [
         "encoding 3 of 3",
-        "training 10 of 40 loss 2.000",
+        "training 10 of 40 mean loss 2.000",
         "validation Dice box 0.800",
-        "training 25 of 40 loss 2.000",
+        "training 25 of 40 mean loss 2.000",
     ]
 
 
