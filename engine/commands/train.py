@@ -29,7 +29,7 @@ from engine.training.folder import write_whole
 from engine.training.log import read_log
 from engine.training.loop import LOG, Event, Listener
 from engine.training.network import Trainee
-from engine.training.record import model_path
+from engine.training.record import model_path, unnamed_datasets
 from engine.training.samples import population_of
 from engine.training.split import refuse_seen, split_subjects
 from engine.training.validation import Validation
@@ -80,13 +80,12 @@ def _check(config: TrainingConfig, collection: Path) -> None:
     split = split_subjects(population, config.data)
     before = Trainee(config, torch.device("cpu")).started_from
     refuse_seen(split, before.trained_subjects)
-    if set(before.trained_on) & {member.dataset for member in population.members} and not (
-        before.trained_subjects
-    ):
+    unnamed = unnamed_datasets(before).intersection(m.dataset for m in population.members)
+    if unnamed:
         log.warning(
-            "the first weights have seen these datasets and do not say which subjects: "
-            "validation and test may not be unseen"
-        )
+            "the first weights have seen %s and do not say which subjects: "
+            "validation and test may not be unseen", ", ".join(sorted(unnamed)),
+        )  # fmt: skip
     log.info(
         "%s of %s subjects train, %s validate, %s are kept for tests",
         len(split.train), len(population.subjects), len(split.validation), len(split.test),

@@ -109,8 +109,9 @@ class EmbeddingStore:
         """Slices that are whole in the file, and the CRC of their values."""
         nothing = 0, 0
         try:
-            key, count, crc = self._mark.read_text(errors="replace").split()
-            if key != self._key or not 0 < int(count) <= self._n:
+            key, *numbers = self._mark.read_text(errors="replace").split()
+            count, crc = map(int, numbers)
+            if key != self._key or not 0 < count <= self._n:
                 return nothing
             array = np.load(self._path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):  # missing, cut short or damaged
@@ -118,9 +119,9 @@ class EmbeddingStore:
         if array.shape != self._shape or array.dtype != np.float16:
             return nothing
         found = 0
-        for values in array[: int(count)]:
+        for values in array[:count]:
             found = zlib.crc32(values, found)
-        return (int(count), found) if found == int(crc) else nothing
+        return (count, found) if found == crc else nothing
 
     def _begun(self) -> np.memmap[Any, np.dtype[np.float16]]:
         """A new file with all its room: a full disk under a sparse one would end the process."""

@@ -84,14 +84,19 @@ def refuse_foreign(path: Path, identity: str) -> None:
         )
 
 
+def unnamed_datasets(before: Weights) -> set[str]:
+    """Datasets that weights have seen without saying which subjects."""
+    named = {subject.partition("/")[0] for subject in before.trained_subjects}
+    return {dataset for dataset in before.trained_on if quote_name(dataset) not in named}
+
+
 def seen_subjects(before: Weights, split: Split, population: Population) -> list[str]:
     """Subjects all trainings of these weights have seen, as far as it can be known.
 
     Of a dataset that the first weights saw without naming subjects none is named: then all count.
     """
-    of = {member.subject_id: quote_name(member.dataset) for member in population.members}
-    named = {subject.partition("/")[0] for subject in before.trained_subjects}
-    unnamed = {quote_name(dataset) for dataset in before.trained_on} - named
+    of = {member.subject_id: member.dataset for member in population.members}
+    unnamed = unnamed_datasets(before)
     fresh = {subject for subject in split.train if of[subject] not in unnamed}
     return sorted({*before.trained_subjects, *fresh})
 

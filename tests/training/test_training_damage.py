@@ -21,7 +21,7 @@ from engine.models.checkpoints import checkpoint_bytes, read_checkpoint
 from engine.models.weights import Weights
 from engine.training.loop import train
 from engine.training.network import Trainee
-from engine.training.record import seen_subjects
+from engine.training.record import seen_subjects, unnamed_datasets
 from engine.training.samples import population_of
 from engine.training.split import Split, refuse_seen
 
@@ -125,7 +125,7 @@ def test_no_weights_are_written_that_are_not_finite(
     assert not (tmp_path / "out" / "state.pt").exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "header", "mark", "count"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "header", "mark", "count", "crc"])
 def test_damaged_embeddings_are_made_again(tmp_path: Path, collection: Path, damage: str) -> None:
     how = config(tmp_path, "finetune")
     expected = trained(how, collection, tmp_path / "calm")
@@ -142,7 +142,11 @@ def test_damaged_embeddings_are_made_again(tmp_path: Path, collection: Path, dam
     else:
         mark = kept.with_name("embeddings.done")
         text = mark.read_text().split()
-        broken = {"mark": b"\xff\xfe", "count": f"{text[0]} 9999 {text[2]}".encode()}
+        broken = {
+            "mark": b"\xff\xfe",
+            "count": f"{text[0]} 9999 {text[2]}".encode(),
+            "crc": f"{text[0]} {text[1]} x".encode(),
+        }
         mark.write_bytes(broken[damage])
     assert trained(how, collection, out) == expected
     assert kept.read_bytes() == data
@@ -194,6 +198,7 @@ def test_a_checkpoint_remembers_all_subjects_its_weights_saw() -> None:
     assert seen_subjects(known, split, people) == ["a/s0", "a/s1", "b/s1", "c/x"]
     unnamed = before(("a", "c"), ("c/x",))  # which of a's subjects it saw is not known: all may be
     assert seen_subjects(unnamed, split, people) == ["b/s1", "c/x"]
+    assert (unnamed_datasets(known), unnamed_datasets(unnamed)) == (set(), {"a"})
 
 
 def test_subjects_seen_before_are_no_validation(tmp_path: Path, collection: Path) -> None:
