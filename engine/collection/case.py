@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A raw file a case was made from; `path` is relative to the raw folder, with `/`."""
+    """A raw file a case was made from.
+
+    Attributes:
+        path: relative to the raw folder, with `/`.
+        version: mark of a remote store that spares reading it again; None on a local disk.
+    """
 
     path: str
     sha256: str
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class CuratedCase:
         spacing_mm: (slice, row, column); None where unknown, as the slice entry of a 2-D image is.
         affine: 4x4, oriented array indices (slice, y, x) to LPS millimetres; None where unknown.
         sources: raw files with checksums, image first.
+        split: official split (`train`, `test`, ...); None where the dataset has none.
     """
 
     dataset: str
@@ -52,3 +59,4 @@ class CuratedCase:
     spacing_mm: tuple[float | None, float | None, float | None]
     affine: NDArray[np.float64] | None
     sources: tuple[SourceFile, ...]
+    split: str | None = None

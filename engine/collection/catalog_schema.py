@@ -29,6 +29,7 @@ CASES = pa.schema(
         pa.field("volume_hi", pa.float64()),
         pa.field("data_sha256", pa.string()),  # of the stored image and label values
         pa.field("source_files", pa.list_(pa.string())),
+        pa.field("split", pa.string()),  # official split; null where the dataset has none
     ]
 )
 

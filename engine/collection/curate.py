@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,15 @@ from engine.collection.decode import decode
 from engine.collection.find import CaseSpec, LabelFile
 from engine.collection.geometry import Geometry, check_same
 from engine.collection.layers import Part, layer, unite
+from engine.collection.name_objects import name_objects
 from engine.collection.orient import Orientation, affine_of_codes, orientation
+from engine.collection.raw_folder import RawFolder, as_folder
 from engine.collection.readers import RawImage, reader_for
+from engine.collection.readers.base import ImageFile, RawObjects
 from engine.collection.readers.pixels import merge_grey
 from engine.collection.recipe import Recipe, Series
+from engine.collection.regrid import in_order_of, on_axes_of, one_picture
 from engine.errors import CaseRefusedError
-from engine.identity import file_sha256
 
 Affine = NDArray[np.float64]
 
@@ -37,10 +40,10 @@ class _Frame:
 @dataclass(frozen=True)
 class _LabelData:
     file: LabelFile
-    raw: RawImage
+    raw: RawImage | RawObjects
 
 
-def read_case(recipe: Recipe, spec: CaseSpec, raw_dir: Path) -> list[CuratedCase]:
+def read_case(recipe: Recipe, spec: CaseSpec, raw_dir: Path | RawFolder) -> list[CuratedCase]:
     """Read, check, orient and decode one found case: one `CuratedCase` per frame of its file.
 
     A case without any labelled pixel has an empty `meaning`; leaving it out is the reader's
@@ -56,32 +59,65 @@ def read_case(recipe: Recipe, spec: CaseSpec, raw_dir: Path) -> list[CuratedCase
             code=spec.excluded.code,
             where=f"{spec.dataset}, case {spec.case}",
         )
-    series = recipe.series[spec.series]
-    raw = _stated(reader_for(raw_dir / spec.image).read(raw_dir / spec.image), series)
-    labels = [_read_label(label, raw_dir, series) for label in spec.labels]
+    folder = as_folder(raw_dir)
+    with folder.local(spec.files) as root:
+        files = _with_companions(spec, folder, root)
+    with folder.local(files) as root:
+        return _read(recipe, spec, folder, root, files)
+
+
+def _with_companions(spec: CaseSpec, folder: RawFolder, root: Path) -> tuple[str, ...]:
+    """All files a case is made from, with those its files point at (`.mhd` -> `.raw`)."""
+    named = [spec.image, *(label.path for label in spec.labels)]
+    beside = [
+        other.relative_to(root).as_posix()
+        for path in named
+        for other in reader_for(root / path).companions(root / path)
+    ]
+    return tuple(dict.fromkeys((*spec.files, *filter(folder.is_file, beside))))
+
+
+def _read(
+    recipe: Recipe, spec: CaseSpec, folder: RawFolder, root: Path, files: tuple[str, ...]
+) -> list[CuratedCase]:
+    series, path = recipe.series[spec.series], root / spec.image
+    raw = _stated(reader_for(path).read(path, series.how), series)
+    image = ImageFile(path, raw)
+    labels = [_read_label(label, root, series, image) for label in spec.labels]
     turn = _orientation(raw, series, spec)
     for label in labels:
         _check_label(raw, label, spec)
-    sources = tuple(SourceFile(path, file_sha256(raw_dir / path)) for path in spec.files)
+    sources = tuple(
+        SourceFile(file, folder.sha256(file) or "", folder.version(file)) for file in files
+    )
     return [
         _curated(recipe, spec, raw, labels, turn, frame, sources)
         for frame in _frames(raw, series, spec)
     ]
 
 
-def _read_label(label: LabelFile, raw_dir: Path, series: Series) -> _LabelData:
-    path = raw_dir / label.path
-    return _LabelData(label, _stated(reader_for(path).read_labels(path), series))
+def _read_label(label: LabelFile, root: Path, series: Series, image: ImageFile) -> _LabelData:
+    path = root / label.path
+    raw = reader_for(path).read_labels(path, series.labels[label.source].how, image)
+    if isinstance(raw, RawObjects):
+        return _LabelData(label, raw)
+    raw = in_order_of(image.raw, _stated(raw, series), label.path)
+    return _LabelData(label, on_axes_of(image.raw, raw))
 
 
 def _stated(raw: RawImage, series: Series) -> RawImage:
-    """The file's content with the recipe's orientation where the file states none."""
-    if raw.kind != "volume" or raw.affine is not None or series.orientation is None:
+    """The file's content, with what the recipe says where the file states nothing."""
+    if series.flat:
+        raw = one_picture(raw)
+    if raw.kind != "volume" or raw.affine is not None:
+        return raw
+    if series.spacing_mm is not None and raw.spacing_mm is None:
+        spacing = series.spacing_mm  # (slice, row, column): arrays are stored as x, y, z
+        raw = replace(raw, spacing_mm=tuple(reversed(spacing)))
+    if series.orientation is None:
         return raw
     affine = affine_of_codes(series.orientation, raw.spacing_mm or (1.0, 1.0, 1.0))
-    return RawImage(
-        raw.array, raw.kind, raw.spacing_mm, affine, raw.channel_axis, raw.time_axis, raw.palette
-    )
+    return replace(raw, affine=affine)
 
 
 def _orientation(raw: RawImage, series: Series, spec: CaseSpec) -> Orientation | None:
@@ -102,6 +138,8 @@ def _orientation(raw: RawImage, series: Series, spec: CaseSpec) -> Orientation |
 
 def _check_label(raw: RawImage, label: _LabelData, spec: CaseSpec) -> None:
     """Same kind, same geometry, a matching number of frames."""
+    if isinstance(label.raw, RawObjects):  # drawn on the image's own grid by their reader
+        return
     where = f"{spec.image} and {label.file.path}"
     if label.raw.kind != raw.kind:
         raise CaseRefusedError(
@@ -163,7 +201,8 @@ def _curated(
     image = _oriented(raw, turn, frame)
     if raw.channel_axis is not None:
         image = merge_grey(image)
-    parts = [part for label in labels for part in _parts(series, label, turn, frame)]
+    shape = _geometry(raw).shape
+    parts = [part for label in labels for part in _parts(series, label, turn, frame, shape)]
     stack, meaning = layer(unite(parts), image.shape[:3])
     space, affine = _placement(raw, series, turn)
     return CuratedCase(
@@ -178,6 +217,7 @@ def _curated(
         spacing_mm=space,
         affine=affine,
         sources=sources,
+        split=spec.split,
     )
 
 
@@ -192,14 +232,17 @@ def _oriented(raw: RawImage, turn: Orientation | None, frame: _Frame) -> NDArray
 
 
 def _parts(
-    series: Series, label: _LabelData, turn: Orientation | None, frame: _Frame
+    series: Series,
+    label: _LabelData,
+    turn: Orientation | None,
+    frame: _Frame,
+    shape: tuple[int, ...],
 ) -> list[Part]:
+    source, name = series.labels[label.file.source], label.file.structure
+    if isinstance(label.raw, RawObjects):
+        return name_objects(source, label.raw, turn, shape, label.file.path, name)
     array = _oriented(label.raw, turn, frame)
-    name = label.file.structure
-    return decode(
-        series.labels[label.file.source],
-        LabelMap(array, label.file.path, label.raw.palette, name),
-    )
+    return decode(source, LabelMap(array, label.file.path, label.raw.palette, name))
 
 
 def _placement(
@@ -207,9 +250,14 @@ def _placement(
 ) -> tuple[tuple[float | None, float | None, float | None], Affine | None]:
     """((slice, row, column) spacing, affine of the oriented array)."""
     if turn is None:
-        row, column = series.spacing_mm or (None, None)
-        return (None, row, column), None
+        return (None, *_picture_spacing(raw, series)), None
     if raw.affine is None or raw.spacing_mm is None:
         return (None, None, None), None
     shape = _geometry(raw).shape
     return turn.spacing(raw.spacing_mm), turn.affine(raw.affine, shape)
+
+
+def _picture_spacing(raw: RawImage, series: Series) -> tuple[float | None, float | None]:
+    """(row, column) spacing of a picture: its file's, or the recipe's where that says none."""
+    known = raw.spacing_mm or series.spacing_mm
+    return (None, None) if known is None else (known[-2], known[-1])

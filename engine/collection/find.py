@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from engine.collection import template
+from engine.collection.raw_folder import RawFolder, as_folder, files_below
 from engine.collection.reasons import reason
 from engine.collection.recipe import LabelSource, Recipe, Series
 from engine.errors import CaseRefusedError, UserError, nearest
@@ -20,13 +22,15 @@ class LabelFile:
 
     Attributes:
         source: index into the series' `labels`.
-        path: relative to the raw folder, with `/`.
+        path: relative to the raw folder, with `/`; a folder's ends in `/`.
         structure: from the file name (`{structure}`), else None.
+        within: the files of a folder.
     """
 
     source: int
     path: str
     structure: str | None = None
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ class CaseSpec:
     Attributes:
         dataset, case, subject: names, not encoded; frames of a 4-D file add a suffix to `case`.
         series: index into the recipe's series.
-        image: path relative to the raw folder, with `/`.
+        image: path relative to the raw folder, with `/`; a folder's ends in `/`.
         labels: in the recipe's order, then by path.
         excluded: set where the case is not to be read.
+        split: official split, where the recipe knows one.
+        within: the files of an image that is a folder.
     """
 
     dataset: str
@@ -61,65 +67,82 @@ class CaseSpec:
     image: str
     labels: tuple[LabelFile, ...]
     excluded: Exclusion | None = None
+    split: str | None = None
+    within: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Every file the case is made from, image first, each once."""
-        return tuple(dict.fromkeys((self.image, *(label.path for label in self.labels))))
+        parts = [(self.image, self.within), *((label.path, label.within) for label in self.labels)]
+        return tuple(
+            dict.fromkeys(
+                file
+                for path, within in parts
+                for file in (within if path.endswith("/") else [path])
+            )
+        )
 
 
-def find_cases(recipe: Recipe, raw_dir: Path) -> list[CaseSpec]:
+def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
     """All cases, sorted by name; skipped ones and those without labels carry `excluded`.
 
     Raises:
         UserError: the folder is missing, a series matches no file, two cases have the same name,
             or `skip` names a case that is not there.
     """
-    if not raw_dir.is_dir():
+    folder = as_folder(raw_dir)
+    if not folder.exists():
         raise UserError(
             "the raw folder does not exist",
-            where=str(raw_dir),
+            where=folder.where,
             remedy=f"fetch {recipe.dataset} from {recipe.source}",
         )
     found = [
         (number, match)
         for number, series in enumerate(recipe.series)
-        for match in _images(series, raw_dir)
+        for match in _images(series, folder)
     ]
     names = [_case_name(recipe.series[number], match) for number, match in found]
-    _check_names(recipe, raw_dir, names, [match.path for _, match in found])
-    owners = _owners(recipe, raw_dir, found, names)
+    _check_names(recipe, folder, names, [match.path for _, match in found])
+    owners = _owners(recipe, folder, found, names)
     specs = [
-        _spec(recipe, raw_dir, number, match, name, owners)
+        _spec(recipe, folder, number, match, name, owners)
         for (number, match), name in zip(found, names, strict=True)
     ]
     return sorted(specs, key=lambda spec: spec.case)
 
 
-def _images(series: Series, raw_dir: Path) -> list[template.Match]:
-    matches = list(template.search(raw_dir, series.images))
+def _images(series: Series, folder: RawFolder) -> list[template.Match]:
+    matches = [m for m in template.search(folder, series.images) if _wanted(series, m)]
     if not matches:
         raise UserError(
             "no file matches a series of the recipe",
-            where=str(raw_dir),
-            got=f"nearest is {template.nearest_existing(raw_dir, series.images)}",
-            expected=series.images,
+            where=folder.where,
+            got=f"nearest is {template.nearest_existing(folder, series.images)}",
+            expected=series.images + (f" where {dict(series.where)}" if series.where else ""),
             remedy="give the folder that the recipe's paths start from",
         )
     return matches
+
+
+def _wanted(series: Series, match: template.Match) -> bool:
+    return all(
+        any(fnmatchcase(match.fields[name], pattern) for pattern in patterns)
+        for name, patterns in series.where.items()
+    )
 
 
 def _case_name(series: Series, match: template.Match) -> str:
     return template.fill(series.case or "{case}", match.fields)
 
 
-def _check_names(recipe: Recipe, raw_dir: Path, names: list[str], paths: list[str]) -> None:
+def _check_names(recipe: Recipe, folder: RawFolder, names: list[str], paths: list[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         both = [path for name, path in zip(names, paths, strict=True) if name == twice[0]]
         raise UserError(
             f"two cases of {recipe.dataset} are named '{twice[0]}'",
-            where=str(raw_dir),
+            where=folder.where,
             got=", ".join(both),
             remedy="say case: with a template that tells them apart",
         )
@@ -127,7 +150,7 @@ def _check_names(recipe: Recipe, raw_dir: Path, names: list[str], paths: list[st
         if name not in names:
             raise UserError(
                 f"skip names a case that is not there: '{name}'",
-                where=str(raw_dir),
+                where=folder.where,
                 remedy=nearest(name, names),
             )
 
@@ -141,7 +164,7 @@ Owners = dict[tuple[str, int], list[LabelFile]]
 
 
 def _owners(
-    recipe: Recipe, raw_dir: Path, found: list[tuple[int, template.Match]], names: list[str]
+    recipe: Recipe, folder: RawFolder, found: list[tuple[int, template.Match]], names: list[str]
 ) -> Owners:
     """Label files per (case, label source).
 
@@ -153,7 +176,7 @@ def _owners(
         series = recipe.series[number]
         fields = _fields(series, match, name)
         for index, source in enumerate(series.labels):
-            for label in _label_files(source, index, raw_dir, fields):
+            for label in _label_files(source, index, folder, fields):
                 free = template.placeholders(template.fill(source.file, fields))
                 key = (number, index, label.path if free else f"{name}\0{label.path}")
                 claims.setdefault(key, []).append((len(name), name, label))
@@ -164,14 +187,25 @@ def _owners(
     return owners
 
 
-def _label_files(source: LabelSource, index: int, raw_dir: Path, fields: Fields) -> list[LabelFile]:
-    matches = template.search(raw_dir, source.file, fields)
+def _label_files(
+    source: LabelSource, index: int, folder: RawFolder, fields: Fields
+) -> list[LabelFile]:
+    matches = template.search(folder, source.file, fields)
     named = "structure" in template.placeholders(source.file)
-    return [LabelFile(index, m.path, m.fields.get("structure") if named else None) for m in matches]
+    return [
+        LabelFile(
+            index, m.path, m.fields.get("structure") if named else None, _within(folder, m.path)
+        )
+        for m in matches
+    ]
+
+
+def _within(folder: RawFolder, path: str) -> tuple[str, ...]:
+    return tuple(files_below(folder, path)) if path.endswith("/") else ()
 
 
 def _spec(
-    recipe: Recipe, raw_dir: Path, number: int, match: template.Match, name: str, owners: Owners
+    recipe: Recipe, folder: RawFolder, number: int, match: template.Match, name: str, owners: Owners
 ) -> CaseSpec:
     series = recipe.series[number]
     fields = _fields(series, match, name)
@@ -185,13 +219,15 @@ def _spec(
         number,
         match.path,
         tuple(label for files in labels for label in files),
-        _excluded(recipe, raw_dir, series, name, fields, labels),
+        _excluded(recipe, folder, series, name, fields, labels),
+        template.fill(series.split, match.fields) if series.split is not None else None,
+        _within(folder, match.path),
     )
 
 
 def _excluded(
     recipe: Recipe,
-    raw_dir: Path,
+    folder: RawFolder,
     series: Series,
     name: str,
     fields: Fields,
@@ -206,18 +242,18 @@ def _excluded(
     ]
     if missing or not any(labels):
         wanted = missing or [template.fill(source.file, fields) for source in series.labels]
-        return Exclusion("missing_label", _missing_label(wanted, raw_dir))
+        return Exclusion("missing_label", _missing_label(wanted, folder))
     return None
 
 
-def _missing_label(wanted: list[str], raw_dir: Path) -> str:
+def _missing_label(wanted: list[str], folder: RawFolder) -> str:
     """What, got, expected and remedy of a case without one of its label files."""
-    folder = PurePosixPath(wanted[0]).parent
-    there = (raw_dir / folder).is_dir()
+    parent = PurePosixPath(wanted[0]).parent.as_posix()
+    there = folder.is_folder(parent)
     return str(
         CaseRefusedError(
             f"no file matches {', '.join(wanted)}",
-            got=f"{'no such file in' if there else 'no'} folder '{folder}' of the raw folder",
+            got=f"{'no such file in' if there else 'no'} folder '{parent}' of the raw folder",
             expected="one label file for each",
             remedy="fetch it, or in the recipe: optional: true, or skip the case with a reason",
         )

@@ -11,7 +11,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ _ORIGIN = pa.struct(
         pa.field("case_id", pa.string()),
         pa.field(
             "sources",
-            pa.list_(pa.struct([pa.field("path", pa.string()), pa.field("sha256", pa.string())])),
+            pa.list_(pa.struct([pa.field(n, pa.string()) for n in ("path", "sha256", "version")])),
         ),
     ]
 )
@@ -136,7 +136,7 @@ def read_head(file: Path) -> Fragment:
             origin["spec"],
             origin["spec_cases"],
             origin["case_id"],
-            tuple(SourceFile(s["path"], s["sha256"]) for s in origin["sources"]),
+            tuple(SourceFile(s["path"], s["sha256"], s["version"]) for s in origin["sources"]),
         )
         for origin in row["origins"]
     )
@@ -175,5 +175,5 @@ def _origin_row(origin: Origin) -> dict[str, Any]:
         "spec": origin.spec,
         "spec_cases": origin.spec_cases,
         "case_id": origin.case_id,
-        "sources": [{"path": s.path, "sha256": s.sha256} for s in origin.sources],
+        "sources": [asdict(source) for source in origin.sources],
     }

@@ -102,7 +102,13 @@ class _Ingest:
         self._on_progress = on_progress
         self._raw = source.cases()
         self._survey = survey(
-            collection, info.dataset, made_by, self._raw, info.skipped, source.sha256
+            collection,
+            info.dataset,
+            made_by,
+            self._raw,
+            info.skipped,
+            source.sha256,
+            source.version,
         )
         found = self._survey
         self._owner = dict(found.owner)

@@ -175,5 +175,6 @@ def _add_cases(rows: Rows, bundle: Bundle, digests: list[bytes]) -> None:
                 "volume_hi": max(row["hi"] for row in slices),
                 "data_sha256": combine(digests[own]),
                 "source_files": [source.path for source in case.sources],
+                "split": case.split,
             }
         )

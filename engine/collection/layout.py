@@ -21,7 +21,7 @@ IMAGE = "image"
 LABELS = "labels"
 IMAGE_DIMENSIONS = ("slice", "y", "x")
 LABEL_DIMENSIONS = ("layer", "slice", "y", "x")
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 MARK = "samscope_layout"
 """Attribute that every group written by samscope carries; its value is `LAYOUT_VERSION`."""
 

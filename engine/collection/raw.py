@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.collection.curate import read_case
 from engine.collection.find import CaseSpec, Exclusion, LabelFile, find_cases
+from engine.collection.raw_folder import RawFolder, as_folder
 from engine.collection.reasons import REASONS
 from engine.collection.recipe import Recipe
 from engine.configuration import load_yaml
@@ -63,7 +64,7 @@ def open_recipe(name_or_path: str | Path) -> Recipe:
     return load_yaml(path, Recipe, "recipe")
 
 
-def validate(recipe: Recipe, raw_dir: Path) -> Iterator[CaseReport]:
+def validate(recipe: Recipe, raw_dir: Path | RawFolder) -> Iterator[CaseReport]:
     """Read every case as ingest would, storing nothing: one report per case, in their order.
 
     Raises:
@@ -71,12 +72,13 @@ def validate(recipe: Recipe, raw_dir: Path) -> Iterator[CaseReport]:
             an ending no reader knows, or two frames get the same name.
     """
     seen: dict[str, str] = {}
-    for spec in find_cases(recipe, raw_dir):
-        for report in _reports(recipe, spec, raw_dir):
+    folder = as_folder(raw_dir)
+    for spec in find_cases(recipe, folder):
+        for report in _reports(recipe, spec, folder):
             if report.case in seen:
                 raise UserError(
                     f"two cases of {recipe.dataset} are named '{report.case}'",
-                    where=str(raw_dir),
+                    where=folder.where,
                     got=f"{seen[report.case]}, {report.image}",
                     remedy="say case: with a template that tells them apart",
                 )
@@ -84,9 +86,9 @@ def validate(recipe: Recipe, raw_dir: Path) -> Iterator[CaseReport]:
             yield report
 
 
-def _reports(recipe: Recipe, spec: CaseSpec, raw_dir: Path) -> Iterator[CaseReport]:
+def _reports(recipe: Recipe, spec: CaseSpec, folder: RawFolder) -> Iterator[CaseReport]:
     try:
-        cases = read_case(recipe, spec, raw_dir)
+        cases = read_case(recipe, spec, folder)
     except CaseRefusedError as error:
         by_rule = error.code in REASONS and REASONS[error.code].by_rule
         status = "excluded" if by_rule else "refused"

@@ -11,14 +11,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from engine.collection import template
+from engine.collection.readers.base import How
 from engine.configuration import Frozen
 from engine.identity import fingerprint
 
+Axes = Annotated[str, Field(pattern=r"^[zyxtc]{2,5}$")]
 Template = Annotated[str, Field(min_length=1), AfterValidator(template.check)]
 NameTemplate = Annotated[str, Field(min_length=1)]
 Colour = tuple[int, int, int]
 Plane = Literal["axial", "coronal", "sagittal"]
-LabelKind = Literal["values", "colours", "mask", "instances"]
+LabelKind = Literal["values", "colours", "mask", "instances", "objects"]
+Meant = tuple[int, ...] | tuple[Colour, ...] | tuple[str, ...]
 
 _AXIS_OF = {"L": "L", "R": "L", "P": "P", "A": "P", "S": "S", "I": "S"}
 
@@ -32,19 +35,22 @@ class LabelSource(Frozen):
         mask: everything that is not 0 belongs to `structure`, or to the `{structure}` of the file
             name; a second non-zero value refuses the case unless `threshold` is given.
         instances: every value but 0 is one object of `structure`, its instance number the value.
+        objects: the file names its objects (DICOM-SEG, RTSTRUCT, COCO, LabelMe): `structures` maps
+            a structure to its name or names there; or every object belongs to `structure`.
     """
 
     file: Template = Field(description="same placeholders as `images`, further ones are free")
     kind: LabelKind
-    structures: dict[str, tuple[int, ...] | tuple[Colour, ...]] = Field(
-        default_factory=dict, description="values and colours; also written value: name"
+    structures: dict[str, Meant] = Field(
+        default_factory=dict, description="values, colours, objects; values also as value: name"
     )
-    structure: str | None = Field(None, min_length=1, description="mask and instances")
+    structure: str | None = Field(None, min_length=1, description="mask, instances, objects")
     background: Colour = Field((0, 0, 0), description="colours")
     nearest: bool = Field(False, description="colours: each pixel takes the nearest known colour")
-    ignore: tuple[int, ...] | tuple[Colour, ...] = Field(
-        (), description="values or colours that count as background"
-    )
+    ignore: Meant = Field((), description="values, colours or names that count as background")
+    instances: bool = Field(False, description="objects: each is one, numbered as in the file")
+    array: str | None = Field(None, description="name of the array in an npz, HDF5 or MAT file")
+    axes: Axes | None = Field(None, description="its axes, e.g. zyx; c colour, t frames")
     threshold: float | None = Field(None, description="mask: a pixel belongs if value >= threshold")
     optional: bool = Field(False, description="a missing file is no label, not a refused case")
 
@@ -53,18 +59,20 @@ class LabelSource(Frozen):
     def _normalise(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        colours = value.get("kind") == "colours"
+        kind = value.get("kind")
         out = dict(value)
         if isinstance(out.get("structures"), dict):
-            out["structures"] = _by_name(out["structures"], colours)
+            out["structures"] = _by_name(out["structures"], kind)
         if out.get("ignore") is not None:
-            out["ignore"] = _many(out["ignore"], colours)
+            out["ignore"] = _many(out["ignore"], kind)
         return out
 
     @model_validator(mode="after")
     def _fits_kind(self) -> LabelSource:
-        mapped = self.kind in ("values", "colours")
         named = "structure" in template.placeholders(self.file)
+        mapped = self.kind in ("values", "colours")
+        if self.kind == "objects":
+            mapped = self.structure is None and not named
         if mapped != bool(self.structures):
             word = "needs" if mapped else "has no"
             raise ValueError(f"a label of kind '{self.kind}' {word} structures: {{name: value}}")
@@ -80,7 +88,14 @@ class LabelSource(Frozen):
             raise ValueError("threshold is for labels of kind 'mask'")
         if self.ignore and self.kind == "mask":
             raise ValueError("a mask has no values to ignore; give a threshold")
+        if self.instances and self.kind != "objects":
+            raise ValueError("instances: true is for labels of kind 'objects'")
         return self
+
+    @property
+    def how(self) -> How:
+        """What its reader must know."""
+        return How(self.array, self.axes)
 
     @model_validator(mode="after")
     def _values_are_sane(self) -> LabelSource:
@@ -89,7 +104,7 @@ class LabelSource(Frozen):
             if isinstance(colour, tuple) and not all(0 <= c <= 255 for c in colour):
                 raise ValueError(f"colour {list(colour)} is not within 0..255")
         zero: object = self.background if self.kind == "colours" else 0
-        if zero in known:
+        if self.kind != "objects" and zero in known:
             raise ValueError(f"{zero} is background and cannot be a structure")
         both = [v for v in known if v in self.ignore]
         if both:
@@ -135,10 +150,34 @@ class Series(Frozen):
     frames: Literal["cases", "slices"] = Field(
         "cases", description="pages of an image stack: one case each, or slices of one case"
     )
-    spacing_mm: tuple[float, float] | None = Field(
-        None, description="(row, column) of images whose files do not say it"
+    spacing_mm: tuple[float, float] | tuple[float, float, float] | None = Field(
+        None, description="of files that do not say it: (row, column), volumes (slice, row, column)"
     )
+    flat: bool = Field(False, description="a picture in a volume format: x, y order, no patient")
+    where: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="placeholder: pattern(s) with * and ?, one must fit"
+    )
+    split: NameTemplate | None = Field(None, description="official split of these cases")
+    array: str | None = Field(None, description="name of the array in an npz, HDF5 or MAT file")
+    axes: Axes | None = Field(None, description="its axes, e.g. zyx; c colour, t frames")
+    pick: dict[str, str] = Field(
+        default_factory=dict, description="DICOM keyword: pattern, where a folder has many series"
+    )
+    every: int = Field(1, ge=1, description="of a video, every n-th frame")
     labels: tuple[LabelSource, ...]
+    replica: dict[str, Any] | None = Field(None, description="as of the recipe, for this series")
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _patterns(cls, where: Any) -> Any:
+        if not isinstance(where, dict):
+            return where
+        return {k: (v,) if isinstance(v, str) else v for k, v in where.items()}
+
+    @property
+    def how(self) -> How:
+        """What its reader must know."""
+        return How(self.array, self.axes, self.pick, self.every)
 
     @field_validator("labels")
     @classmethod
@@ -156,7 +195,7 @@ class Series(Frozen):
 
     @field_validator("spacing_mm")
     @classmethod
-    def _positive(cls, spacing: tuple[float, float] | None) -> tuple[float, float] | None:
+    def _positive(cls, spacing: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if spacing is not None and min(spacing) <= 0:
             raise ValueError(f"spacing_mm must be positive, got {list(spacing)}")
         return spacing
@@ -169,10 +208,14 @@ class Series(Frozen):
         for field, text, extra in (
             ("case", self.case, set[str]()),
             ("subject", self.subject, {"case"}),
+            ("split", self.split, set[str]()),
         ):
             for name in template.placeholders(text or ""):
                 if name not in known | extra:
                     raise ValueError(f"{field}: '{text}' uses {{{name}}}, which images has not")
+        for name in self.where:
+            if name not in known:
+                raise ValueError(f"where: {{{name}}} is no placeholder of images")
         return self
 
     @model_validator(mode="after")
@@ -197,6 +240,16 @@ class Recipe(Frozen):
     version: int = Field(1, ge=1)
     series: tuple[Series, ...]
     skip: dict[str, str] = Field(default_factory=dict, description="case: reason")
+    cosmos: str | None = Field(None, description="its name in the list of COSMOS 1050K")
+    paper: str | None = Field(None, description="what to cite")
+    get: str | None = Field(None, description="how to get the files: page, DOI, registration")
+    layout_from: str | None = Field(None, description="where the layout of the files was read")
+    checked: Literal["real", "replica"] | None = Field(
+        None, description="run on files of the data set, or on a generated miniature"
+    )
+    unsure: tuple[str, ...] = Field((), description="what could not be established")
+    excluded: tuple[str, ...] = Field((), description="what is left out on purpose, and why")
+    replica: dict[str, Any] | None = Field(None, description="what a miniature of it consists of")
 
     @field_validator("series")
     @classmethod
@@ -210,23 +263,39 @@ class Recipe(Frozen):
         """Hash of what the recipe says; comments and order of fields do not matter."""
         return fingerprint(self.model_dump(mode="json"))
 
+    @property
+    def content_sha256(self) -> str:
+        """Hash of what can change a stored value: not words about the data set, not `skip`."""
+        content = self.model_dump(mode="json", include={"dataset", "version", "series"})
+        for series in content["series"]:
+            del series["replica"]
+        return fingerprint(content)
 
-def _by_name(structures: dict[Any, Any], colours: bool) -> dict[str, Any]:
+
+def _by_name(structures: dict[Any, Any], kind: object) -> dict[str, Any]:
     """{structure: (values)} from either {structure: value(s)} or {value: structure}."""
     out: dict[str, list[Any]] = {}
     for key, value in structures.items():
         name, values = (value, key) if _is_int(key) else (key, value)
         if not isinstance(name, str) or not name:
             raise ValueError(f"structure name {name!r} is no text; quote it")
-        out.setdefault(name, []).extend(_many(values, colours))
+        out.setdefault(name, []).extend(_many(values, kind))
     return {name: tuple(values) for name, values in out.items()}
 
 
-def _many(value: Any, colours: bool) -> tuple[Any, ...]:
+def _many(value: Any, kind: object) -> tuple[Any, ...]:
     """One value or a list of them, as a tuple; `[r, g, b]` is one colour."""
+    colours = kind == "colours"
     single = not isinstance(value, list | tuple) or (colours and all(map(_is_int, value)))
     parts = [value] if single else value
-    return tuple(_colour(part) if colours else _whole(part) for part in parts)
+    one = {"colours": _colour, "objects": _name}.get(str(kind), _whole)
+    return tuple(one(part) for part in parts)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"name {value!r} of an object is no text; quote it")
+    return value
 
 
 def _whole(value: Any) -> int:

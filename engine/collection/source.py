@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from engine.collection.case import CuratedCase
+from engine.collection.raw_folder import RawFolder, as_folder
 from engine.errors import UserError
-from engine.identity import file_sha256, fingerprint
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class CaseSource(Protocol):
         """Checksum of a raw file now; None when it is gone."""
         ...
 
+    def version(self, path: str) -> str | None:
+        """A cheap mark of a raw file's content; None where there is none to trust."""
+        ...
+
 
 class RecipeSource:
     """Raw files of a folder, read as a recipe says.
@@ -67,16 +71,16 @@ class RecipeSource:
         UserError: no such recipe or folder.
     """
 
-    def __init__(self, recipe: object, raw_dir: Path) -> None:
+    def __init__(self, recipe: object, raw_dir: Path | RawFolder) -> None:
         from engine.collection.raw import open_recipe
         from engine.collection.recipe import Recipe
 
         self._recipe = recipe if isinstance(recipe, Recipe) else open_recipe(str(recipe))
-        self._raw_dir = raw_dir
-        if not raw_dir.is_dir():
+        self._folder = as_folder(raw_dir)
+        if not self._folder.exists():
             raise UserError(
                 "the folder of raw files does not exist",
-                where=str(raw_dir),
+                where=self._folder.where,
                 expected="a folder laid out as the recipe says",
                 remedy="check the second argument of `samscope ingest RECIPE RAW_DIR`",
             )
@@ -84,7 +88,6 @@ class RecipeSource:
     @property
     def info(self) -> DatasetInfo:
         recipe = self._recipe
-        words = {"title", "licence", "source", "skip"}
         return DatasetInfo(
             dataset=recipe.dataset,
             title=recipe.title,
@@ -92,23 +95,25 @@ class RecipeSource:
             source=recipe.source,
             recipe_version=recipe.version,
             recipe_sha256=recipe.sha256,
-            content_sha256=fingerprint(recipe.model_dump(mode="json", exclude=words)),
+            content_sha256=recipe.content_sha256,
             skipped=dict(recipe.skip),
         )
 
     def cases(self) -> Sequence[RawCase]:
         from engine.collection.raw import find_cases
 
-        return list(find_cases(self._recipe, self._raw_dir))
+        return list(find_cases(self._recipe, self._folder))
 
     def read(self, raw: RawCase) -> list[CuratedCase]:
         from engine.collection.raw import CaseSpec, read_case
 
-        return list(read_case(self._recipe, cast(CaseSpec, raw), self._raw_dir))
+        return list(read_case(self._recipe, cast(CaseSpec, raw), self._folder))
 
     def sha256(self, path: str) -> str | None:
-        file = self._raw_dir / path
-        return file_sha256(file) if file.is_file() else None
+        return self._folder.sha256(path)
+
+    def version(self, path: str) -> str | None:
+        return self._folder.version(path)
 
 
 @dataclass(frozen=True)
@@ -141,3 +146,6 @@ class MemorySource:
 
     def sha256(self, path: str) -> str | None:
         return self._sums.get(path)
+
+    def version(self, path: str) -> str | None:
+        return None

@@ -142,11 +142,12 @@ def array_attributes(bundle: Bundle, recipe_version: int, recipe_sha256: str) ->
             {
                 "case": case.case,
                 "subject": case.subject,
+                "split": case.split,
                 "modality": case.modality,
                 "plane": case.plane,
                 "spacing_mm": list(case.spacing_mm),
                 "affine": affine,
-                "sources": [asdict(source) for source in case.sources],
+                "sources": [{"path": s.path, "sha256": s.sha256} for s in case.sources],
                 "labels": [asdict(label) for label in case.meaning],
             }
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.collection.case import SourceFile
 from engine.collection.fragments import Fragment, Origin, list_fragments, read_head
 from engine.collection.layout import group_number
 from engine.collection.source import RawCase
@@ -42,21 +43,25 @@ def survey(
     raw_cases: Sequence[RawCase],
     skipped: Mapping[str, str],
     sha256: Callable[[str], str | None],
+    version: Callable[[str], str | None],
 ) -> Survey:
     """Compare the ledger with the raw files.
 
     Args:
         made_by: fingerprint of recipe and curation now.
         sha256: checksum of a raw file now; None when it is gone.
+        version: mark that spares reading it, where the place of raw files has one.
     """
     heads = [read_head(file) for file in list_fragments(collection, dataset)]
     raw = {case.case: case for case in raw_cases}
     sums: dict[str, str | None] = {}
 
-    def same_file(path: str, known: str) -> bool:
-        if path not in sums:
-            sums[path] = sha256(path)
-        return sums[path] == known
+    def same_file(source: SourceFile) -> bool:
+        if source.version is not None and version(source.path) == source.version:
+            return True
+        if source.path not in sums:
+            sums[source.path] = sha256(source.path)
+        return sums[source.path] == source.sha256
 
     def holds(head: Fragment, origin: Origin) -> bool:
         if origin.spec in skipped:
@@ -68,7 +73,7 @@ def survey(
         return (
             head.made_by == made_by
             and files.issuperset(current.files)
-            and all(same_file(source.path, source.sha256) for source in origin.sources)
+            and all(same_file(source) for source in origin.sources)
         )
 
     arrays = [head for head in heads if head.array_path is not None]

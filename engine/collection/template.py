@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.collection.raw_folder import RawFolder, as_folder
+
 _FIELD = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 ANY = "any"
 
@@ -36,12 +38,13 @@ def check(template: str) -> str:
     """The template itself.
 
     Raises:
-        ValueError: stray braces, an absolute path, `..`, or backslashes.
+        ValueError: stray braces, an absolute path, `..`, or backslashes. A final `/` is allowed:
+            such a template names folders.
     """
     rest = _FIELD.sub("", template)
     if "{" in rest or "}" in rest:
         raise ValueError(f"'{template}' has braces around something that is no {{name}}")
-    parts = template.split("/")
+    parts = template.removesuffix("/").split("/")
     if "\\" in template or template.startswith("/") or not {"", ".", ".."}.isdisjoint(parts):
         raise ValueError(
             f"'{template}' must be a relative path with '/' and without '.', '..' or empty parts"
@@ -54,41 +57,46 @@ def fill(template: str, fields: Fields) -> str:
     return _FIELD.sub(lambda m: fields.get(m[1], m[0]) if m[1] != ANY else m[0], template)
 
 
-def search(root: Path, template: str, known: Fields | None = None) -> Iterator[Match]:
+def search(root: Path | RawFolder, template: str, known: Fields | None = None) -> Iterator[Match]:
     """Files below `root` that fit, with their fields, in the order of their paths.
+
+    A template that ends in `/` finds folders, and so do the paths of its matches.
 
     Args:
         known: placeholders whose text is given; they are part of every match's fields.
     """
-    start = dict(known or {})
-    found = _descend(root, "", template.split("/"), start)
+    tree, start = as_folder(root), dict(known or {})
+    parts = template.removesuffix("/").split("/")
+    found = _descend(tree, "", parts, start, template.endswith("/"))
     yield from sorted(found, key=lambda match: match.path)
 
 
-def _descend(root: Path, done: str, parts: list[str], fields: dict[str, str]) -> Iterator[Match]:
+def _descend(
+    tree: RawFolder, done: str, parts: list[str], fields: dict[str, str], folders: bool
+) -> Iterator[Match]:
     head, *rest = parts
-    for name, inner in _names(root / done, head, fields):
+    for name, inner in _names(tree, done, head, fields):
         path = f"{done}/{name}" if done else name
         if rest:
-            yield from _descend(root, path, rest, inner)
-        elif (root / path).is_file():
+            yield from _descend(tree, path, rest, inner, folders)
+        elif folders and tree.is_folder(path):
+            yield Match(f"{path}/", inner)
+        elif not folders and tree.is_file(path):
             yield Match(path, inner)
 
 
-def _names(folder: Path, part: str, fields: dict[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+def _names(
+    tree: RawFolder, folder: str, part: str, fields: dict[str, str]
+) -> Iterator[tuple[str, dict[str, str]]]:
     """(name, fields) of the entries of `folder` that fit one path component of a template."""
     if not _FIELD.search(fill(part, fields)):
-        name = fill(part, fields)
-        if (folder / name).exists():
-            yield name, fields
-        return
-    if not folder.is_dir():
+        yield fill(part, fields), fields
         return
     pattern = _pattern(part, fields)
-    for entry in sorted(folder.iterdir()):
-        match = pattern.fullmatch(entry.name)
+    for name in tree.names(folder):
+        match = pattern.fullmatch(name)
         if match is not None:
-            yield entry.name, {**fields, **match.groupdict()}
+            yield name, {**fields, **match.groupdict()}
 
 
 def _pattern(part: str, fields: Fields) -> re.Pattern[str]:
@@ -108,16 +116,18 @@ def _pattern(part: str, fields: Fields) -> re.Pattern[str]:
     return re.compile("".join(out) + re.escape(part[last:]), re.DOTALL)
 
 
-def nearest_existing(root: Path, template: str) -> str:
+def nearest_existing(root: Path | RawFolder, template: str) -> str:
     """The longest existing folder along the template, and the name closest to what comes next."""
-    folder = root
-    for part in template.split("/"):
-        if not _FIELD.search(part) and (folder / part).is_dir():
-            folder = folder / part
+    tree, folder = as_folder(root), ""
+    for part in template.removesuffix("/").split("/"):
+        below = f"{folder}/{part}" if folder else part
+        if not _FIELD.search(part) and tree.is_folder(below):
+            folder = below
             continue
-        names = sorted(entry.name for entry in folder.iterdir())
+        names = tree.names(folder)
         close = difflib.get_close_matches(_FIELD.sub("", part), names, n=1, cutoff=0.4)
         shown = close or names[:3]
         more = f" (of {len(names)} entries)" if len(names) > len(shown) else ""
-        return f"{folder} with {', '.join(shown) if shown else 'nothing in it'}{more}"
-    return str(folder)
+        where = f"{tree.where}/{folder}" if folder else tree.where
+        return f"{where} with {', '.join(shown) if shown else 'nothing in it'}{more}"
+    return f"{tree.where}/{folder}"

@@ -110,6 +110,9 @@ class NpzFolder:
     def cases(self) -> list[Npz]:
         return [Npz(p.stem, (p.name,)) for p in sorted(self._folder.glob("*.npz"))]
 
+    def version(self, path: str) -> str | None:
+        return None
+
     def sha256(self, path: str) -> str | None:
         file = self._folder / path
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None

@@ -1,17 +1,20 @@
 """Readers: one file per format family, found by the ending of the file name.
 
-A new format is one file with an object that follows `Reader`, and one line in `READERS` per
+A folder can be one volume: `dicom/` reads a series, `stack/` pictures that are its slices. A new
+format is one file with an object that follows `Reader`, and one line in `READERS` per
 ending. Readers know files, not data sets: what label values mean is said by recipes.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.collection.readers.base import RawImage, Reader
 from engine.errors import UserError, nearest
 from engine.registry import Registry
 
+_LOOK_AT = 16  # files of a folder
 _HERE = "engine.collection.readers"
 
 READERS: Registry[Reader] = Registry(
@@ -31,6 +34,8 @@ READERS: Registry[Reader] = Registry(
 
 def extension_of(path: Path) -> str | None:
     """The longest registered ending of the file name, in lower case; None where none fits."""
+    if path.is_dir():
+        return "dicom/" if _holds_dicom(path) else "stack/"
     name = path.name.lower()
     endings = [ending for ending in READERS if name.endswith(ending)]
     return max(endings, key=len) if endings else None
@@ -48,6 +53,19 @@ def reader_for(path: Path) -> Reader:
             remedy=nearest("".join(path.suffixes).lower() or path.name, READERS),
         )
     return READERS.get(ending)
+
+
+def _holds_dicom(folder: Path) -> bool:
+    """By the mark of DICOM files or their usual ending; other files may lie beside them."""
+    for number, name in enumerate(sorted(os.listdir(folder))):
+        if name.lower().endswith((".dcm", ".dicom", ".ima")):
+            return True
+        file = folder / name
+        if number < _LOOK_AT and file.is_file():
+            with file.open("rb") as stream:
+                if stream.read(132)[128:] == b"DICM":
+                    return True
+    return False
 
 
 __all__ = ["READERS", "RawImage", "Reader", "extension_of", "reader_for"]

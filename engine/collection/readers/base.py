@@ -1,8 +1,9 @@
-"""What a reader is: one file format family in, one `RawImage` out."""
+"""What a reader is: one file format family in, one `RawImage` or named objects out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,6 +13,41 @@ from numpy.typing import NDArray
 from engine.errors import CaseRefusedError
 
 Kind = Literal["volume", "image"]
+
+
+@dataclass(frozen=True)
+class How:
+    """What a recipe says that the file itself does not.
+
+    Attributes:
+        array: name of the array inside a container (npz, HDF5, MAT), e.g. `imgs`.
+        axes: one letter per axis of that array: z, y, x in space, t frames, c colour.
+        pick: DICOM keyword -> value (fnmatch pattern) that selects one series of a folder.
+        every: of a video, every n-th frame.
+    """
+
+    array: str | None = None
+    axes: str | None = None
+    pick: Mapping[str, str] = field(default_factory=dict)
+    every: int = 1
+
+
+PLAIN = How()
+
+
+@dataclass(frozen=True)
+class SliceFiles:
+    """Where the slices of a folder came from, in the order of the array's last spatial axis.
+
+    Attributes:
+        names: file names relative to the folder.
+        sop_uids, series_uid, frame_of_reference: DICOM identity, for labels that point at it.
+    """
+
+    names: tuple[str, ...]
+    sop_uids: tuple[str, ...] = ()
+    series_uid: str | None = None
+    frame_of_reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -28,6 +64,7 @@ class RawImage:
         channel_axis: axis of the three colours; None for grey.
         time_axis: axis of time points, separate channels or pages; None for a single frame.
         palette: uint8[n, 3], only from `read_labels` of a palette file: `array` holds indices.
+        slices: the files of a folder that is one volume (DICOM series, stack of pictures).
     """
 
     array: NDArray[np.generic]
@@ -37,6 +74,7 @@ class RawImage:
     channel_axis: int | None = None
     time_axis: int | None = None
     palette: NDArray[np.uint8] | None = None
+    slices: SliceFiles | None = None
 
     @property
     def frames(self) -> int:
@@ -51,25 +89,85 @@ class RawImage:
         return frame
 
 
+@dataclass(frozen=True)
+class ImageFile:
+    """The image a label file is read for: labels of some formats only point at it."""
+
+    path: Path
+    raw: RawImage
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """One object of a label file that names its objects.
+
+    Attributes:
+        name: segment label, region name or category, as the file says.
+        number: number in the file, from 1.
+        box: one slice per spatial axis of the image's array, start and stop given.
+        mask: bool of the box's size, at least one pixel.
+    """
+
+    name: str
+    number: int
+    box: tuple[slice, ...]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class RawObjects:
+    """Named masks that may overlap, on the image's grid.
+
+    Attributes:
+        objects: those with at least one pixel.
+        names: every name the file declares, also of empty objects.
+    """
+
+    objects: tuple[NamedObject, ...]
+    names: tuple[str, ...]
+
+
 class Reader(Protocol):
-    """Reads one family of formats. Stateless."""
+    """Reads one family of formats. Stateless; any bytes give a result or a refusal."""
 
     @property
     def extensions(self) -> tuple[str, ...]:
         """File name endings it reads, lower case, with the dot."""
         ...
 
-    def read(self, path: Path) -> RawImage:
+    def read(self, path: Path, how: How = PLAIN) -> RawImage:
         """The pixels of an image.
 
         Raises:
-            CaseRefusedError: truncated, unreadable or non-finite; `code` says which.
+            CaseRefusedError: truncated, unreadable, too large or non-finite; `code` says which.
         """
         ...
 
-    def read_labels(self, path: Path) -> RawImage:
-        """A label file's values: nothing merged, palettes kept as indices. Raises as `read`."""
+    def read_labels(
+        self, path: Path, how: How = PLAIN, image: ImageFile | None = None
+    ) -> RawImage | RawObjects:
+        """A label file's values: nothing merged, palettes kept as indices. Raises as `read`.
+
+        Args:
+            image: what the labels belong to; formats with named objects need it.
+        """
         ...
+
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """Other files that are read with this one (`.mhd` -> `.raw`), there or not.
+
+        Raises:
+            CaseRefusedError: `unsafe_path` where the file points out of its own folder.
+        """
+        ...
+
+
+class OneFile:
+    """A reader whose files stand alone."""
+
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """None."""
+        return ()
 
 
 def refuse(

@@ -18,7 +18,16 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from engine.collection.readers.base import RawImage, check_finite, missing, refuse
+from engine.collection.readers.base import (
+    PLAIN,
+    How,
+    ImageFile,
+    OneFile,
+    RawImage,
+    check_finite,
+    missing,
+    refuse,
+)
 
 Affine = NDArray[np.float64]
 
@@ -28,12 +37,12 @@ _FORMATS = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 _COS_45 = 0.7071
 
 
-class NiftiReader:
+class NiftiReader(OneFile):
     """3-D and 4-D NIfTI: volumes with spacing and, where the header says it, orientation."""
 
     extensions = (".nii", ".nii.gz")
 
-    def read(self, path: Path) -> RawImage:
+    def read(self, path: Path, how: How = PLAIN) -> RawImage:
         """Values after slope and intercept; see `Reader.read`."""
         image = _decode(path)
         array = _values(image, path)
@@ -50,7 +59,7 @@ class NiftiReader:
             time_axis=3 if array.ndim - colours == 4 else None,
         )
 
-    def read_labels(self, path: Path) -> RawImage:
+    def read_labels(self, path: Path, how: How = PLAIN, image: ImageFile | None = None) -> RawImage:
         """Label volumes are stored like images."""
         return self.read(path)
 

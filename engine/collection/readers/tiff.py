@@ -12,19 +12,28 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from engine.collection.readers.base import RawImage, check_finite, missing, refuse
+from engine.collection.readers.base import (
+    PLAIN,
+    How,
+    ImageFile,
+    OneFile,
+    RawImage,
+    check_finite,
+    missing,
+    refuse,
+)
 from engine.collection.readers.pixels import cmyk_to_rgb, drop_alpha, merge_grey, upright
 
 _MINISWHITE, _PALETTE, _CMYK = 0, 3, 5
 _ORIENTATION = 274
 
 
-class TiffReader:
+class TiffReader(OneFile):
     """One image, or a stack of pages (`time_axis` 0), per file."""
 
     extensions = (".tif", ".tiff")
 
-    def read(self, path: Path) -> RawImage:
+    def read(self, path: Path, how: How = PLAIN) -> RawImage:
         """Grey [(page,) y, x] or RGB [(page,) y, x, 3]; identical channels become grey."""
         raw = self.read_labels(path)
         array = raw.array if raw.palette is None else raw.palette[raw.array]
@@ -33,7 +42,7 @@ class TiffReader:
         channel = array.ndim - 1 if array.ndim - (raw.time_axis is not None) == 3 else None
         return RawImage(array, "image", channel_axis=channel, time_axis=raw.time_axis)
 
-    def read_labels(self, path: Path) -> RawImage:
+    def read_labels(self, path: Path, how: How = PLAIN, image: ImageFile | None = None) -> RawImage:
         """As stored: colours stay colours, palette files give indices and their palette."""
         try:
             with tifffile.TiffFile(path) as tif:

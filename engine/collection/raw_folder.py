@@ -1,0 +1,121 @@
+"""A folder of raw files, wherever it is: what finding and reading cases need of it.
+
+Paths are relative to the folder, with `/`. Nothing outside of it is ever opened: a link that leads
+out is refused when its case is read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from engine.errors import CaseRefusedError
+from engine.identity import file_sha256
+
+
+class RawFolder(Protocol):
+    """Names and contents of raw files."""
+
+    @property
+    def where(self) -> str:
+        """The folder, for messages."""
+        ...
+
+    def exists(self) -> bool: ...
+
+    def names(self, folder: str) -> list[str]:
+        """Sorted names of files and folders in `folder` (`""`: the root); empty if it is none."""
+        ...
+
+    def is_file(self, path: str) -> bool: ...
+
+    def is_folder(self, path: str) -> bool: ...
+
+    def sha256(self, path: str) -> str | None:
+        """Checksum of a file now; None when it is gone."""
+        ...
+
+    def version(self, path: str) -> str | None:
+        """A cheap mark that changes with the file's content; None where there is none to trust."""
+        ...
+
+    @contextmanager
+    def local(self, paths: Sequence[str]) -> Iterator[Path]:
+        """A folder on a local disk that holds these files at their paths, for a while.
+
+        Raises:
+            CaseRefusedError: `unsafe_path` where a link leads out of the folder.
+        """
+        ...
+
+
+class LocalFolder:
+    """Raw files on a local disk. Checksums are of bytes: times of change are not to be trusted.
+
+    Names of a folder are listed once: thousands of cases look for their labels in the same one.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._listed: dict[str, list[str]] = {}
+
+    @property
+    def where(self) -> str:
+        return str(self.root)
+
+    def exists(self) -> bool:
+        return self.root.is_dir()
+
+    def names(self, folder: str) -> list[str]:
+        if folder not in self._listed:
+            try:
+                self._listed[folder] = sorted(os.listdir(self.root / folder))
+            except OSError:  # none, a loop of links, not to be read: as if nothing were there
+                self._listed[folder] = []
+        return self._listed[folder]
+
+    def is_file(self, path: str) -> bool:
+        return os.path.isfile(self.root / path)
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(self.root / path)
+
+    def sha256(self, path: str) -> str | None:
+        file = self.root / path
+        return file_sha256(file) if self.is_file(path) and self._inside(file) else None
+
+    def version(self, path: str) -> str | None:
+        return None
+
+    @contextmanager
+    def local(self, paths: Sequence[str]) -> Iterator[Path]:
+        for path in paths:
+            if not self._inside(self.root / path):
+                raise CaseRefusedError(
+                    "a link leads out of the raw folder",
+                    code="unsafe_path",
+                    where=path,
+                    got=os.path.realpath(self.root / path),
+                    expected=f"a file inside {os.path.realpath(self.root)}",
+                    remedy="give the folder the files really lie in, or copy them",
+                )
+        yield self.root
+
+    def _inside(self, file: Path) -> bool:
+        root = os.path.realpath(self.root)
+        return os.path.commonpath([root, os.path.realpath(file)]) == root
+
+
+def as_folder(folder: Path | RawFolder) -> RawFolder:
+    """A path is a folder on the local disk."""
+    return LocalFolder(folder) if isinstance(folder, Path) else folder
+
+
+def files_below(folder: RawFolder, path: str) -> list[str]:
+    """All files directly in a folder, sorted; hidden ones (`.DS_Store`) are no data."""
+    start = path.removesuffix("/")
+    found = [f"{start}/{name}" for name in folder.names(start) if not name.startswith(".")]
+    return [name for name in found if folder.is_file(name)]
