@@ -22,12 +22,19 @@ READERS: Registry[Reader] = Registry(
     {
         ".nii": f"{_HERE}.nifti:NIFTI",
         ".nii.gz": f"{_HERE}.nifti:NIFTI",
+        ".nrrd": f"{_HERE}.itk:ITK",
+        ".nhdr": f"{_HERE}.itk:ITK",
+        ".seg.nrrd": f"{_HERE}.itk:ITK",
+        ".mha": f"{_HERE}.itk:ITK",
+        ".mhd": f"{_HERE}.itk:ITK",
         ".png": f"{_HERE}.raster:RASTER",
         ".jpg": f"{_HERE}.raster:RASTER",
         ".jpeg": f"{_HERE}.raster:RASTER",
         ".bmp": f"{_HERE}.raster:RASTER",
         ".tif": f"{_HERE}.tiff:TIFF",
         ".tiff": f"{_HERE}.tiff:TIFF",
+        ".json": f"{_HERE}.json_text:JSON",
+        ".csv": f"{_HERE}.rle_table:RLE_TABLE",
     },
 )
 
