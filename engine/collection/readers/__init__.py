@@ -22,6 +22,8 @@ READERS: Registry[Reader] = Registry(
     {
         ".nii": f"{_HERE}.nifti:NIFTI",
         ".nii.gz": f"{_HERE}.nifti:NIFTI",
+        ".hdr": f"{_HERE}.analyze:ANALYZE",
+        ".img": f"{_HERE}.analyze:ANALYZE",
         ".nrrd": f"{_HERE}.itk:ITK",
         ".nhdr": f"{_HERE}.itk:ITK",
         ".seg.nrrd": f"{_HERE}.itk:ITK",
