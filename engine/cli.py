@@ -144,6 +144,48 @@ def validate(recipe: Recipe, raw_dir: RawDir) -> int:
 
 
 @app.command()
+def datasets(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One data set, whole.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every recipe, not only those of COSMOS 1050K.")
+    ] = False,
+    format: Annotated[Literal["table", "csv", "json"], typer.Option("--format", "-f")] = "table",
+) -> int:
+    """List the data sets samscope has recipes for: the 53 of COSMOS 1050K, or all.
+
+    With a name: paper, how to get the files, their layout, structures, and what is unsure.
+
+    Example: `samscope datasets acdc`
+    """
+    from engine.commands.datasets import datasets_command
+
+    return datasets_command(name, format, everything=everything)
+
+
+@app.command()
+def replica(
+    recipe: Annotated[
+        str | None, typer.Argument(metavar="RECIPE", help="A recipe file, or a built-in one.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder; default: replicas/NAME.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that have one, each in a folder of --out.")
+    ] = False,
+) -> int:
+    """Write a miniature of a data set: phantoms, laid out and stored as its recipe says.
+
+    For trying a recipe before the data set is there. It shows no patient.
+
+    Example: `samscope replica acdc --out acdc_replica`
+    """
+    from engine.commands.replica import replica_command
+
+    return replica_command(recipe, out, everything=everything)
+
+
+@app.command()
 def plan(
     study: StudyFile,
     collection: Collection,

@@ -40,6 +40,7 @@ _BY_MODALITY = {
     "dermoscopy": "dermoscopy",
     "colonoscopy": "colonoscopy",
     "endoscopy": "colonoscopy",
+    "laparoscopy": "colonoscopy",
     "histopathology": "histopathology",
     "electron microscopy": "electron",
     "microscopy": "fluorescence",

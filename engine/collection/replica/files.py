@@ -45,6 +45,7 @@ class Piece:
         objects: kind `objects`: what to store, in the file's order.
         declared: names the file may declare, also of absent objects.
         kind: of a label: the recipe's word.
+        soft: a label whose reading bears slightly changed values.
         shared: a label file of many images.
         number: of the case within the replica, from 0: what varies from case to case.
         case, subject, modality: for formats that say them.
@@ -65,6 +66,7 @@ class Piece:
     objects: tuple[DrawnObject, ...] = ()
     declared: tuple[str, ...] = ()
     kind: str = ""
+    soft: bool = False
     shared: bool = False
     number: int = 0
 

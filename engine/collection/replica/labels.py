@@ -74,6 +74,7 @@ def draw_label(
     volume: bool,
     solid: bool,
     single: bool,
+    lossy: bool,
 ) -> LabelDrawing:
     """Draw a label file.
 
@@ -84,15 +85,21 @@ def draw_label(
         shape: spatial.
         solid: outlines rather than pixels are stored.
         single: the format cannot hold two objects of one name.
+        lossy: values come back a little changed.
     """
     source = sources[0]
     inside = write.mask_value or (1 if volume else 255)
     if source.threshold is not None:
         inside = max(inside, int(np.ceil(source.threshold)))
-    codes = list(_codes(source, structure, inside, rng, single))
+    below = 0
+    if source.threshold is not None:  # a softer border, as thick as the format tells from it
+        below = int(source.threshold / 4 if lossy else np.ceil(source.threshold) - 1)
+    codes = list(_codes(source, structure, (inside, below), rng, single))
     for other in sources[1:]:
         known = {code for code, _ in codes}
-        codes += [c for c in _codes(other, structure, inside, rng, single) if c[0] not in known]
+        codes += [
+            c for c in _codes(other, structure, (inside, below), rng, single) if c[0] not in known
+        ]
     apart, frames = source.kind != "objects", []
     for body in bodies:
         names = [name for _, name in codes]
@@ -103,7 +110,11 @@ def draw_label(
 
 
 def _codes(
-    source: LabelSource, structure: str | None, inside: int, rng: np.random.Generator, single: bool
+    source: LabelSource,
+    structure: str | None,
+    levels: tuple[int, int],
+    rng: np.random.Generator,
+    single: bool,
 ) -> Iterator[tuple[Code, str]]:
     """(code, name of what it is) of every region a file gets."""
     named: dict[Code, str] = {}
@@ -112,8 +123,8 @@ def _codes(
             named.setdefault(member, name)
     only = structure or source.structure or ""
     if source.kind == "mask":
+        inside, below = levels
         yield inside, only
-        below = int(np.ceil(source.threshold)) - 1 if source.threshold is not None else 0
         if below > 0:
             yield below, "softer than the threshold"
     elif source.kind == "instances":

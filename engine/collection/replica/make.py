@@ -24,7 +24,7 @@ from engine.collection.replica.layout import (
 )
 from engine.collection.replica.targets import LabelTarget, Target, targets
 from engine.collection.replica.truth import Mask, TrueCase
-from engine.collection.replica.writers import ending_of, write
+from engine.collection.replica.writers import LOSSY, ending_of, write
 from engine.errors import UserError
 
 _OUTLINES = (".json",)
@@ -176,6 +176,7 @@ class _Making:
             volume=layout.grid.volume,
             solid=ending in _OUTLINES and (write.polygons or target.case in label.path),
             single=ending in _NAMED_ONCE,
+            lossy=ending in LOSSY,
         )
         self._drawn[key] = drawing
         piece = _label_piece(self._piece(target, label.path, layout.grid, None), source, drawing)
@@ -200,7 +201,8 @@ class _Making:
 
 
 def _label_piece(piece: Piece, source: LabelSource, drawing: LabelDrawing) -> Piece:
-    piece = replace(piece, role="label", kind=source.kind, how=source.how)
+    soft = source.threshold is not None or source.nearest
+    piece = replace(piece, role="label", kind=source.kind, how=source.how, soft=soft)
     if source.kind == "objects":
         objects = tuple(DrawnObject(str(r.code), r.number, r.mask) for r in drawing.frames[0])
         names = tuple(dict.fromkeys(one.name for one in objects))

@@ -42,7 +42,9 @@ class Write(Frozen):
     stack: Literal["dicom", "png", "jpg", "bmp", "tif"] = Field(
         "dicom", description="files of an image folder"
     )
-    label_stack: Literal["png", "bmp", "tif"] = Field("png", description="of a label folder")
+    label_stack: Literal["dicom", "png", "bmp", "tif"] = Field(
+        "png", description="files of a label folder"
+    )
     polygons: bool = Field(False, description="objects as polygons rather than runs of pixels")
     dicom_label: Literal["seg", "rtstruct"] = Field("seg", description="what a .dcm label is")
     tags: dict[str, str] = Field(default_factory=dict, description="DICOM: keyword: value")

@@ -13,7 +13,7 @@ from engine.collection.replica.files import Done, Piece
 from engine.collection.replica.writers.pictures import as_colours, encode
 from engine.errors import UserError
 
-_FORMS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP"}
+_FORMS = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "tif": "TIFF"}
 _TAGS = {
     "CT": "CT", "PET": "PT", "ultrasound": "US", "X-ray": "DX", "fundus": "OP",
     "colonoscopy": "ES", "endoscopy": "ES", "mammography": "MG",
@@ -26,10 +26,10 @@ def write_folder(path: Path, pieces: Sequence[Piece], done: Done) -> None:
     """A DICOM series, or pictures in the same order of names as the series they belong to."""
     (piece,) = pieces
     path.mkdir(parents=True, exist_ok=True)
-    if piece.role == "image" and piece.write.stack == "dicom":
+    form = piece.write.label_stack if piece.role == "label" else piece.write.stack
+    if form == "dicom":
         done[piece.path] = _series(path, piece)
         return
-    form = piece.write.label_stack if piece.role == "label" else piece.write.stack
     slices = np.moveaxis(piece.stored, 2, 0).swapaxes(1, 2)  # [k, row, column(, 3)]
     for name, pixels in zip(_names(piece, form), slices, strict=True):
         array = np.ascontiguousarray(pixels)
@@ -74,12 +74,12 @@ def _series(path: Path, piece: Piece) -> dicom.WrittenSeries:
     directions = affine[:3, :3] / np.array(spacing)
     modality = _modality(piece.modality)
     stored = np.ascontiguousarray(volume.transpose(order))
-    zero = _CT_ZERO if modality == "CT" else 0
+    zero = _CT_ZERO if modality == "CT" and piece.role == "image" else 0
     if zero:
         stored = (stored.astype(np.int32) - zero).astype(np.int16)
     place = (float(affine[0, 3]), float(affine[1, 3]), float(affine[2, 3]))
     steps, turn = (spacing[2], spacing[1], spacing[0]), directions[:, :2].T.ravel().tolist()
-    if piece.write.other_series:
+    if piece.write.other_series and piece.role == "image":
         _write_other(path, piece, stored, steps)
     return dicom.write_series(
         path,

@@ -46,11 +46,11 @@ def write_picture(path: Path, pieces: Sequence[Piece], done: Done) -> None:
 
 def encode(array: NDArray[np.generic], form: str, path: Path, piece: Piece) -> bytes:
     """The bytes of a file: [y, x] or [y, x, 3], or frames of them for GIF."""
-    if form == "JPEG" and piece.role == "label" and piece.kind != "mask":
+    if form == "JPEG" and piece.role == "label" and not piece.soft:
         raise UserError(
             "JPEG changes values, so labels are not written in it",
             where=str(path),
-            expected="a label of kind mask with a threshold, or a lossless format",
+            expected="a label with a threshold or nearest: true, or a lossless format",
         )
     if array.dtype == np.uint16 and form == "PNG":
         return bytes(imagecodecs.png_encode(array))
