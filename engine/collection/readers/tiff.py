@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import struct
+import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
@@ -19,13 +22,17 @@ from engine.collection.readers.base import (
     OneFile,
     RawImage,
     check_finite,
-    missing,
     refuse,
 )
+from engine.collection.readers.limits import admit, opened
 from engine.collection.readers.pixels import cmyk_to_rgb, drop_alpha, merge_grey, upright
+from engine.errors import CaseRefusedError
 
 _MINISWHITE, _PALETTE, _CMYK = 0, 3, 5
 _ORIENTATION = 274
+
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # refusals say what is wrong
 
 
 class TiffReader(OneFile):
@@ -44,18 +51,10 @@ class TiffReader(OneFile):
 
     def read_labels(self, path: Path, how: How = PLAIN, image: ImageFile | None = None) -> RawImage:
         """As stored: colours stay colours, palette files give indices and their palette."""
-        try:
-            with tifffile.TiffFile(path) as tif:
-                array, axes = _decode(tif, path)
-                page = tif.pages.first
-                palette = _palette(page)
-                array = _conventions(array, axes, page)
-        except FileNotFoundError as error:
-            raise missing(path) from error
-        except _ERRORS as error:
-            raise _damaged(path, error) from error
+        with opened(path) as stream, warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            array, palette, stacked = _open(stream, path)
         check_finite(array, path)
-        stacked = axes.startswith("T")
         colour = array.ndim - 1 if array.ndim - stacked == 3 else None
         return RawImage(
             np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")),
@@ -72,10 +71,33 @@ _ERRORS = (
     OSError,
     ValueError,
     RuntimeError,
-    IndexError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
     struct.error,
     zlib.error,
 )
+
+
+def _open(
+    stream: BinaryIO, path: Path
+) -> tuple[NDArray[np.generic], NDArray[np.uint8] | None, bool]:
+    """(pixels, palette, whether they are a stack of pages)."""
+    try:
+        with tifffile.TiffFile(stream) as tif:
+            array, axes = _decode(tif, path)
+            page = tif.pages.first
+            palette = _palette(page)
+            array = _conventions(array, axes, page)
+            if palette is not None and int(array.max()) >= len(palette):
+                raise ValueError(f"index {array.max()} of a palette of {len(palette)}")
+    except CaseRefusedError:
+        raise
+    except _ERRORS as error:
+        raise _damaged(path, error) from error
+    return array, palette, axes.startswith("T")
 
 
 def _damaged(path: Path, error: BaseException) -> Exception:
@@ -101,7 +123,10 @@ def _decode(tif: tifffile.TiffFile, path: Path) -> tuple[NDArray[np.generic], st
         )
     _check_complete(tif, path)
     series = tif.series[0]
-    array = np.asarray(series.asarray())
+    admit(series.shape, np.dtype(series.dtype).itemsize, path)
+    array = np.asarray(series.asarray(maxworkers=1))
+    if array.shape != tuple(series.shape) or array.dtype.kind not in "buif":
+        raise ValueError(f"{array.dtype} {array.shape} instead of {series.shape}")
     array, axes = _squeeze(array, series.axes)
     others = [name for name in axes if name not in "YXS"]
     if "Y" not in axes or "X" not in axes or len(others) > 1:
@@ -120,6 +145,8 @@ def _check_complete(tif: tifffile.TiffFile, path: Path) -> None:
     """tifffile fills missing segments with zeros; here they refuse the file."""
     size = path.stat().st_size
     for number, page in enumerate(tif.pages):
+        key: Any = page.keyframe
+        admit((math.prod(key.chunks or (1,)),), max(1, key.bitspersample // 8), path)
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or 0 in page.databytecounts or max(ends) > size:
             raise refuse(
@@ -161,7 +188,9 @@ def _palette(page: Any) -> NDArray[np.uint8] | None:
     """uint8[n, 3] from a 16-bit colour map; None unless the page is a palette image."""
     if page.photometric != _PALETTE or page.colormap is None:
         return None
-    return np.asarray(page.colormap >> 8, dtype=np.uint8).T
+    table = np.zeros((max(256, page.colormap.shape[1]), 3), dtype=np.uint8)
+    table[: page.colormap.shape[1]] = (page.colormap >> 8).T
+    return table
 
 
 TIFF = TiffReader()
