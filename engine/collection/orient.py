@@ -5,6 +5,7 @@ Only permutations and flips of axes: no voxel value is changed, nothing is resam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Literal
@@ -111,4 +112,13 @@ def affine_of_codes(codes: str, spacing_mm: tuple[float, ...]) -> Affine:
     for axis, code in enumerate(codes):
         row, sign = rows[code]
         affine[row, axis] = sign * spacing_mm[axis]
+    return affine
+
+
+def affine_of_plane(plane: Plane, spacing_mm: Sequence[float]) -> Affine:
+    """An affine for an oriented array (slice, y, x) of a plane; the origin is its first voxel."""
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1.0
+    for axis, (lps, sign) in enumerate(_LAYOUT[plane]):
+        affine[lps, axis] = sign * spacing_mm[axis]
     return affine

@@ -29,7 +29,7 @@ from engine.collection.readers.winding import bad_contour, is_number
 
 CROWD = " (crowd)"
 INSTANCE = "instance_id"
-"""Field of an annotation that numbers its object; without it annotations count from 1."""
+"""Field of an annotation that numbers its object within the picture and category."""
 
 Entry = Mapping[str, object]
 
@@ -147,10 +147,15 @@ def _polygons(outline: list[object], size: tuple[int, int], path: Path, what: st
 
 
 def _numbers(annotations: list[Entry]) -> list[int]:
-    """Numbers of a picture's objects: their own where all have one, else in order."""
+    """Numbers of a picture's objects: their own where all of a category have one, else in order."""
     own = [annotation.get(INSTANCE) for annotation in annotations]
-    stated = [n for n in own if type(n) is int and 0 < n < 2**16]
-    return stated if len(stated) == len(own) else list(range(1, len(own) + 1))
+    stated = [n if type(n) is int and 0 < n < 2**16 else None for n in own]
+    categories = [str(annotation.get("category_id")) for annotation in annotations]
+    partly = {c for c, number in zip(categories, stated, strict=True) if number is None}
+    return [
+        place if number is None or category in partly else number
+        for place, (category, number) in enumerate(zip(categories, stated, strict=True), 1)
+    ]
 
 
 def _entries(fields: dict[str, object], name: str, path: Path) -> list[Entry]:
