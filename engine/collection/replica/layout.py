@@ -95,7 +95,7 @@ def layout_of(target: Target) -> Layout:
     if not volume and shape is not None and len(shape) == 3:
         frames = shape[0]
     letters = series.axes or ("c" if ending not in _ARRAYS else "")
-    dtype = np.dtype(replica.dtype or ("int16" if volume else "uint8"))
+    dtype = np.dtype(replica.dtype or ("int16" if volume and not stack else "uint8"))
     lossy = ending in LOSSY or (stack and replica.write.stack == "jpg")
     plane_found = grid.plane(series.plane)
     return Layout(grid, plane_found, frames, not volume and "c" in letters, dtype, lossy)

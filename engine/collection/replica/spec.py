@@ -97,7 +97,8 @@ class Replica(Frozen):
 
 def has_replica(recipe: Recipe) -> bool:
     """Whether a miniature can be written of every series."""
-    return all(recipe.replica or series.replica for series in recipe.series)
+    blocks = [(recipe.replica, series.replica) for series in recipe.series]
+    return all(whole is not None or own is not None for whole, own in blocks)
 
 
 def replica_of(recipe: Recipe, series: Series) -> Replica:

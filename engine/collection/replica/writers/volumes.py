@@ -68,6 +68,8 @@ def write_segments(path: Path, pieces: Sequence[Piece], done: Done) -> None:
     for name, text in fields.items():
         image.SetMetaData(name, text)
     _save(image, path)
+    # Slicer says list; a vector of three bytes would be a colour
+    path.write_bytes(path.read_bytes().replace(b"\nkinds: vector ", b"\nkinds: list ", 1))
 
 
 def write_analyze(path: Path, pieces: Sequence[Piece], done: Done) -> None:
