@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from engine import __version__
 from engine.errors import SamscopeError
+from engine.stores import place_of
 from engine.study import Runtime
 
 OK, PARTIAL, MISTAKE, BUG = 0, 1, 2, 3
@@ -32,17 +33,36 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+recipe_app = typer.Typer(
+    help="Recipes: what the files of a data set are.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+app.add_typer(recipe_app, name="recipe")
+
 log = logging.getLogger("samscope")
 
 Collection = Annotated[
-    Path, typer.Option("--collection", "-c", help="A collection made by `samscope ingest`.")
+    Any,
+    typer.Option(
+        "--collection",
+        "-c",
+        parser=place_of,
+        metavar="PLACE",
+        help="A collection made by `samscope ingest`: a folder, or s3://bucket/prefix.",
+    ),
 ]
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study to run.")]
 Recipe = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a built-in one.")
 ]
-RawDir = Annotated[Path, typer.Argument(metavar="RAW_DIR", help="Folder of the raw files.")]
+RawDir = Annotated[
+    Any,
+    typer.Argument(
+        metavar="RAW_DIR", parser=place_of, help="Folder of the raw files, or s3://bucket/prefix."
+    ),
+]
 Actors = Annotated[
     int | None,
     typer.Option(help="Evaluators to start; default: one per GPU, else one per CPU.", min=1),
@@ -118,18 +138,37 @@ def demo(
 def ingest(
     recipe: Recipe,
     raw_dir: RawDir,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The collection to add to.")],
+    out: Annotated[
+        Any,
+        typer.Option(
+            "--out", "-o", parser=place_of, metavar="PLACE", help="The collection to add to."
+        ),
+    ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="1: this process. More: Ray tasks, a case per task. Default: this process for up "
+            "to 256 MiB of raw files, else one task per CPU.",
+            min=1,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray, e.g. `auto`; default: a local one.")
+    ] = None,
 ) -> int:
     """Raw files in, collection out (Zarr arrays and a Parquet catalog).
 
-    Cases already there are left alone, new ones are added, changed ones are rebuilt. A refused
-    case is a row in `exclusions`; the others go on.
+    Cases already there are left alone, new ones are added, changed ones are rebuilt with a notice.
+    A refused case is a row in `exclusions`; the others go on. Stop it whenever you like: the same
+    command goes on where it was.
 
     Example: `samscope ingest drishti_optic_disc ~/data/drishti --out collection.zarr`
+
+    Example: `samscope ingest kits19 s3://bucket/kits19 --out s3://bucket/collection.zarr`
     """
     from engine.commands.ingest import ingest_command
 
-    return ingest_command(recipe, raw_dir, out)
+    return ingest_command(recipe, raw_dir, out, workers=workers, address=address)
 
 
 @app.command()
@@ -141,6 +180,33 @@ def validate(recipe: Recipe, raw_dir: RawDir) -> int:
     from engine.commands.ingest import validate_command
 
     return validate_command(recipe, raw_dir)
+
+
+@app.command()
+def curation(
+    collection: Annotated[
+        Path, typer.Argument(metavar="COLLECTION", help="A collection made by `samscope ingest`.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write to; default: COLLECTION-curation."),
+    ] = None,
+    duplicates: Annotated[
+        Literal["off", "fast", "all"],
+        typer.Option(help="Slices whose pixels are compared: none, 5 of each case, all."),
+    ] = "fast",
+    workers: Annotated[int | None, typer.Option(help="Threads; default: the CPUs.", min=1)] = None,
+) -> int:
+    """Write report.html and report.json: what was collected, and whether labels fit the images.
+
+    Counts, sizes, what was left out, pictures with outlines of every data set, pictures that occur
+    twice (also across data sets), and labels that look wrong.
+
+    Example: `samscope curation collection.zarr`
+    """
+    from engine.commands.curation import curation_command
+
+    return curation_command(collection, out, duplicates, workers)
 
 
 @app.command()
@@ -183,6 +249,50 @@ def replica(
     from engine.commands.replica import replica_command
 
     return replica_command(recipe, out, everything=everything)
+
+
+@app.command()
+def export(
+    collection: Annotated[
+        Any,
+        typer.Argument(metavar="COLLECTION", parser=place_of, help="Made by `samscope ingest`."),
+    ],
+    to: Annotated[Literal["coco", "nnunet"], typer.Option(help="The format to write.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder.")],
+    dataset: Annotated[str | None, typer.Option(help="One data set; default: all.")] = None,
+) -> int:
+    """Write a collection as COCO (a PNG per slice) or nnU-Net v2 (NIfTI volumes, PNG pictures).
+
+    Masks stay exact. What the format cannot hold is said; a recipe that reads the export back
+    lies beside it.
+
+    Example: `samscope export collection.zarr --to coco --out coco`
+    """
+    from engine.commands.export import export_command
+
+    return export_command(collection, to, out, dataset)
+
+
+@recipe_app.command("init")
+def recipe_init(
+    raw_dir: Annotated[Path, typer.Argument(metavar="RAW_DIR", help="Folder of the raw files.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Recipe to write; default: print it.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data set; default: the folder's.")
+    ] = None,
+) -> int:
+    """Look at a folder that has no recipe and propose one.
+
+    Knows nnU-Net, Medical Segmentation Decathlon, COCO, pairs of images and masks, and npz with
+    image and label. What a look cannot decide is marked `# DECIDE:`.
+
+    Example: `samscope recipe init ~/data/mine --out mine.yaml`
+    """
+    from engine.commands.recipe import init_command
+
+    return init_command(raw_dir, out, name)
 
 
 @app.command()

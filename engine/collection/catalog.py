@@ -7,23 +7,19 @@ that does not match the fragments (an ingest is running, or was killed) is passe
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
-from engine.collection.fragments import (
-    fragments_fingerprint,
-    list_fragments,
-    read_rows,
-    write_file,
-)
-from engine.collection.layout import catalog_folder, fragments_folder
+from engine.collection.fragments import fragments_fingerprint, list_fragments, read_rows
+from engine.collection.layout import CATALOG, FRAGMENTS
 from engine.errors import UserError
+from engine.stores import Place, Store, place_of, store_of
 
 if TYPE_CHECKING:
     import os
@@ -46,12 +42,12 @@ class Catalog:
     """The tables of a collection, read on first use; each in its fixed row order.
 
     Attributes:
-        path: the collection folder.
+        path: the collection's folder or address.
         fragments: files the tables are made of when it was opened.
     """
 
-    path: Path
-    fragments: tuple[Path, ...] = field(repr=False)
+    path: Place
+    fragments: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Catalog:
@@ -60,24 +56,17 @@ class Catalog:
         Raises:
             UserError: `path` is not a collection.
         """
-        folder = Path(path)
-        if not folder.is_dir():
+        place = place_of(path)
+        store = store_of(place)
+        if not any(store.folders(FRAGMENTS)) and store.size(f"{CATALOG}/zarr.json") is None:
             raise UserError(
                 "there is no collection here",
-                where=str(folder),
-                got="a file" if folder.exists() else "no such folder",
-                expected="a folder written by `samscope ingest`",
-                remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {folder}",
-            )
-        if not fragments_folder(folder).is_dir():
-            raise UserError(
-                "this folder is not a collection",
-                where=str(folder),
+                where=str(place),
                 got="no catalog/fragments in it",
-                expected="a folder written by `samscope ingest`",
-                remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {folder}",
+                expected="a folder or an address written by `samscope ingest`",
+                remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {place}",
             )
-        return cls(folder, tuple(list_fragments(folder)))
+        return cls(place, tuple(list_fragments(store)))
 
     @property
     def datasets(self) -> pa.Table:
@@ -108,7 +97,7 @@ class Catalog:
         if name not in self._tables:
             stored = self._read_merged(name)
             if stored is None:
-                self._tables.update(_merge(self.fragments))
+                self._tables.update(_merge(store_of(self.path), self.fragments))
             else:
                 self._tables[name] = stored
         return self._tables[name]
@@ -124,9 +113,9 @@ class Catalog:
 
     def _read_merged(self, name: str) -> pa.Table | None:
         """The merged table on disk, or None when it does not match the fragments."""
-        file = catalog_folder(self.path) / f"{name}.parquet"
         try:
-            with pq.ParquetFile(file) as stream:
+            data = store_of(self.path).get(f"{CATALOG}/{name}.parquet")
+            with pq.ParquetFile(pa.BufferReader(data)) as stream:
                 stamp = (stream.schema_arrow.metadata or {}).get(_STAMP, b"")
                 if stamp.decode() != self.fingerprint:
                     return None
@@ -136,21 +125,21 @@ class Catalog:
         return table.replace_schema_metadata(None)
 
 
-def merge_catalog(collection: Path) -> None:
+def merge_catalog(store: Store) -> None:
     """Write the merged tables anew from the fragments, each file whole."""
-    files = list_fragments(collection)
+    files = list_fragments(store)
     stamp = {_STAMP: fragments_fingerprint(files).encode()}
-    for name, table in _merge(files).items():
+    for name, table in _merge(store, files).items():
         buffer = io.BytesIO()
         stamped = table.replace_schema_metadata(stamp)
         pq.write_table(stamped, buffer, compression="zstd")
-        write_file(collection, catalog_folder(collection) / f"{name}.parquet", buffer.getvalue())
+        store.put(f"{CATALOG}/{name}.parquet", buffer.getvalue())
 
 
-def _merge(files: tuple[Path, ...] | list[Path]) -> dict[str, pa.Table]:
+def _merge(store: Store, files: Sequence[str]) -> dict[str, pa.Table]:
     parts: dict[str, list[pa.Table]] = {name: [] for name in CATALOG_SCHEMAS}
     for file in files:
-        for name, rows in read_rows(file).items():
+        for name, rows in read_rows(store, file).items():
             parts[name].append(rows)
     merged = {}
     for name, schema in CATALOG_SCHEMAS.items():

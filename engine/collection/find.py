@@ -102,6 +102,13 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
         for number, series in enumerate(recipe.series)
         for match in _images(series, folder)
     ]
+    if not found:
+        raise UserError(
+            "no file matches any series of the recipe",
+            where=folder.where,
+            expected="; ".join(series.images for series in recipe.series),
+            remedy="give the folder that the recipe's paths start from",
+        )
     names = [_case_name(recipe.series[number], match) for number, match in found]
     _check_names(recipe, folder, names, [match.path for _, match in found])
     owners = _owners(recipe, folder, found, names)
@@ -114,7 +121,7 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
 
 def _images(series: Series, folder: RawFolder) -> list[template.Match]:
     matches = [m for m in template.search(folder, series.images) if _wanted(series, m)]
-    if not matches:
+    if not matches and not series.optional:
         raise UserError(
             "no file matches a series of the recipe",
             where=folder.where,

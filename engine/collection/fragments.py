@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,10 +18,10 @@ import pyarrow.parquet as pq
 
 from engine.collection.case import SourceFile
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
-from engine.collection.layout import folder_name, fragments_folder, staging_folder
+from engine.collection.layout import FRAGMENTS, folder_name
 from engine.errors import CorruptDataError
-from engine.files import sync_folder
 from engine.identity import fingerprint
+from engine.stores import Store
 
 DATASET_FRAGMENT = "_dataset"
 """Name of the fragment that holds a dataset's own row and its refused or skipped cases."""
@@ -64,23 +62,33 @@ class Origin:
 
 @dataclass(frozen=True)
 class Fragment:
-    """The head of a fragment: what stands in the ledger, without the catalog rows."""
+    """The head of a fragment: what stands in the ledger, without the catalog rows.
 
-    file: Path
+    `file` is its name in the collection.
+    """
+
+    file: str
     array_path: str | None
     made_by: str
     origins: tuple[Origin, ...]
 
 
-def write_fragment(
-    collection: Path,
+@dataclass(frozen=True)
+class Draft:
+    """A fragment that is not in the ledger yet: its head, and its bytes."""
+
+    head: Fragment
+    data: bytes
+
+
+def draft_fragment(
     dataset: str,
     array_path: str | None,
     made_by: str,
     origins: Sequence[Origin],
     rows: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> Fragment:
-    """Write one fragment whole; afterwards its array exists."""
+) -> Draft:
+    """A fragment ready to be written."""
     record = {
         "array_path": array_path,
         "made_by": made_by,
@@ -91,46 +99,32 @@ def write_fragment(
     pq.write_table(pa.Table.from_pylist([record], schema=_SCHEMA), buffer, compression="zstd")
     data = buffer.getvalue()
     name = DATASET_FRAGMENT if array_path is None else array_path.rpartition("/")[2]
-    folder = fragments_folder(collection) / folder_name(dataset)
-    folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{name}.{hashlib.sha256(data).hexdigest()[:12]}.parquet"
-    write_file(collection, final, data)
-    return Fragment(final, array_path, made_by, tuple(origins))
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    file = f"{FRAGMENTS}/{folder_name(dataset)}/{name}.{digest}.parquet"
+    return Draft(Fragment(file, array_path, made_by, tuple(origins)), data)
 
 
-def write_file(collection: Path, final: Path, data: bytes) -> None:
-    """Write a file whole: staged, forced to disk, renamed over what was there."""
-    staging = staging_folder(collection)
-    staging.mkdir(parents=True, exist_ok=True)
-    staged = staging / f"{final.name}.new"
-    with staged.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    staged.replace(final)
-    sync_folder(final.parent)
-
-
-def list_fragments(collection: Path, dataset: str | None = None) -> list[Path]:
-    """Fragment files of a collection or of one dataset, sorted."""
-    folder = fragments_folder(collection)
+def list_fragments(store: Store, dataset: str | None = None) -> list[str]:
+    """Names of the fragments of a collection or of one dataset, sorted."""
     if dataset is None:
-        return sorted(folder.glob("*/*.parquet"))
-    return sorted((folder / folder_name(dataset)).glob("*.parquet"))
+        folders = sorted(store.folders(FRAGMENTS))
+    else:
+        folders = [f"{FRAGMENTS}/{folder_name(dataset)}"]
+    return sorted(n for folder in folders for n in store.list(folder) if n.endswith(".parquet"))
 
 
-def fragments_fingerprint(files: Iterable[Path]) -> str:
+def fragments_fingerprint(files: Iterable[str]) -> str:
     """Names the catalog that these fragments make (their names end in their content's hash)."""
-    return fingerprint([f"{file.parent.name}/{file.name}" for file in files])
+    return fingerprint([file.removeprefix(f"{FRAGMENTS}/") for file in files])
 
 
-def read_head(file: Path) -> Fragment:
+def read_head(store: Store, file: str) -> Fragment:
     """What a fragment says of its array's origin.
 
     Raises:
         CorruptDataError: the file is damaged.
     """
-    row = _read(file, ["array_path", "made_by", "origins"]).to_pylist()[0]
+    row = _read(store, file, ["array_path", "made_by", "origins"]).to_pylist()[0]
     origins = tuple(
         Origin(
             origin["spec"],
@@ -143,13 +137,13 @@ def read_head(file: Path) -> Fragment:
     return Fragment(file, row["array_path"], row["made_by"], origins)
 
 
-def read_rows(file: Path) -> dict[str, pa.Table]:
+def read_rows(store: Store, file: str) -> dict[str, pa.Table]:
     """The catalog rows of a fragment, by table.
 
     Raises:
         CorruptDataError: the file is damaged.
     """
-    table = _read(file, list(CATALOG_SCHEMAS))
+    table = _read(store, file, list(CATALOG_SCHEMAS))
     rows = {}
     for name, schema in CATALOG_SCHEMAS.items():
         structs = table[name].combine_chunks().flatten()
@@ -157,14 +151,14 @@ def read_rows(file: Path) -> dict[str, pa.Table]:
     return rows
 
 
-def _read(file: Path, columns: list[str]) -> pa.Table:
+def _read(store: Store, file: str, columns: list[str]) -> pa.Table:
     try:
-        with pq.ParquetFile(file) as stream:
+        with pq.ParquetFile(pa.BufferReader(store.get(file))) as stream:
             return stream.read(columns=columns, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise CorruptDataError(
             "a catalog fragment cannot be read",
-            where=str(file),
+            where=store.location(file),
             got=error,
             remedy="delete this file and run `samscope ingest` again: its case is made anew",
         ) from error

@@ -1,63 +1,82 @@
 """Raw files into a collection: one case or group at a time, whole or not at all.
 
-Order of every commit: array staged, forced to disk, renamed into place; then its fragment. So a
-killed ingest leaves whole arrays only, and the next one makes just what is missing.
+Order of every commit: array staged, forced to disk, put in place; then its fragment. So a killed
+ingest leaves whole arrays only, and the next one makes just what is missing. Reading, curating and
+compressing is done by a pool of workers; commits are made here, in the order of the raw cases, so
+the collection is the same for any number of workers.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collection.bundle import check_case
 from engine.collection.case import CuratedCase
 from engine.collection.catalog import merge_catalog
 from engine.collection.commit import Committer
-from engine.collection.fragments import DATASET_FRAGMENT, Origin, list_fragments, write_fragment
+from engine.collection.fragments import DATASET_FRAGMENT, draft_fragment, list_fragments
 from engine.collection.groups import ImageGroups, Waiting
 from engine.collection.inventory import Row, exclusion
 from engine.collection.place import open_for_writing, prepare_dataset
+from engine.collection.pool import Here, Job, Pool, WorkerDiedError
+from engine.collection.raw_folder import RawFolder, raw_folder_of
 from engine.collection.reasons import REASONS
 from engine.collection.report import IngestEvent, IngestReport, Outcome
 from engine.collection.source import CaseSource, DatasetInfo, MemorySource, RawCase, RecipeSource
 from engine.collection.survey import survey
 from engine.collection.units import UNIT_SLICES, check_unit_slices
-from engine.errors import CaseRefusedError, UserError
+from engine.collection.work import (
+    Bench,
+    Curated,
+    Order,
+    Refused,
+    Result,
+    curate_cases,
+    stage_group,
+)
+from engine.errors import CaseRefusedError
 from engine.identity import case_id, fingerprint
+from engine.stores import Store, store_of
 
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 """Raise when curation or storage of the same raw files gives other values: all is made anew."""
 
+TASK_BYTES = 8 * 2**20
+"""Raw bytes of small cases that one task reads together; a task costs a few milliseconds."""
+
 _EMPTY = REASONS["empty_case"].meaning
-_log = logging.getLogger(__name__)
 
 Progress = Callable[[IngestEvent], None]
 
 
 def ingest(
     recipe: object,
-    raw_dir: str | os.PathLike[str],
+    raw_dir: str | os.PathLike[str] | RawFolder,
     out: str | os.PathLike[str],
     *,
     unit_slices: int = UNIT_SLICES,
+    pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> IngestReport:
     """Add a dataset's raw files to a collection; what is there and unchanged is left alone.
 
     Args:
         recipe: a Recipe, the name of one that comes with samscope, or the path of a YAML file.
-        raw_dir: folder laid out as the recipe says.
-        out: the collection folder; several datasets go into one, ingest after ingest.
+        raw_dir: folder or address (`s3://...`) laid out as the recipe says.
+        out: folder or address of the collection; several datasets go into one, ingest after
+            ingest.
         unit_slices: slices of a unit at most, for arrays stored now.
+        pool: who reads and compresses; None: this process.
 
     Raises:
         UserError: wrong recipe, folders or option, or another ingest is at work in `out`.
     """
-    source = RecipeSource(recipe, Path(raw_dir))
-    return ingest_source(source, out, unit_slices=unit_slices, on_progress=on_progress)
+    source = RecipeSource(recipe, raw_folder_of(raw_dir))
+    return ingest_source(source, out, unit_slices=unit_slices, pool=pool, on_progress=on_progress)
 
 
 def ingest_cases(
@@ -76,33 +95,51 @@ def ingest_source(
     out: str | os.PathLike[str],
     *,
     unit_slices: int = UNIT_SLICES,
+    pool: Pool | None = None,
     on_progress: Progress | None = None,
 ) -> IngestReport:
     """`ingest` from any source of cases."""
     check_unit_slices(unit_slices)
-    collection = Path(out)
-    with open_for_writing(collection):
-        report = _Ingest(source, collection, unit_slices, on_progress).run()
-        merge_catalog(collection)
+    store = store_of(out)
+    with open_for_writing(store) as staging:
+        run = _Ingest(source, store, staging, unit_slices, pool or Here(), on_progress)
+        report = run.run()
+        merge_catalog(store)
     return report
 
 
+@dataclass(frozen=True)
+class _Step:
+    """Raw cases in their turn: decided already, or waiting for a worker."""
+
+    raws: tuple[RawCase, ...]
+    decided: tuple[Outcome, str] | None = None
+    order: Order | None = None
+    job: Job | None = None
+
+
 class _Ingest:
-    """One run over one dataset; holds one case or the waiting images at a time."""
+    """One run over one dataset; holds what the workers have in hand and the waiting images."""
 
     def __init__(
-        self, source: CaseSource, collection: Path, unit_slices: int, on_progress: Progress | None
+        self,
+        source: CaseSource,
+        store: Store,
+        staging: Path,
+        unit_slices: int,
+        pool: Pool,
+        on_progress: Progress | None,
     ) -> None:
         info = source.info
         made_by = fingerprint({"recipe": info.content_sha256, "curation": ALGORITHM_VERSION})
         self._source = source
-        self._info = info
-        self._made_by = made_by
-        self._collection = collection
+        self._store = store
+        self._pool = pool
         self._on_progress = on_progress
+        self._bench = Bench(staging, info, made_by, unit_slices)
         self._raw = source.cases()
-        self._survey = survey(
-            collection,
+        found = survey(
+            store,
             info.dataset,
             made_by,
             self._raw,
@@ -110,106 +147,162 @@ class _Ingest:
             source.sha256,
             source.version,
         )
-        found = self._survey
+        self._survey = found
         self._owner = dict(found.owner)
         self._in_arrays = set(found.owner.values())
-        self._outdated = {origin.spec for head in found.stale for origin in head.origins}
-        self._commit = Committer(
-            collection, info, made_by, unit_slices, found.stale, found.array_paths
-        )
+        self._ids: dict[str, set[str]] = {}
+        for name, spec in found.owner.items():
+            self._ids.setdefault(spec, set()).add(name)
+        self._outdated: dict[str, set[str]] = {}
+        for head in found.stale:
+            for origin in head.origins:
+                self._outdated.setdefault(origin.spec, set()).add(origin.case_id)
+        self._commit = Committer(store, info.dataset, found.stale, found.array_paths)
         self._groups = ImageGroups()
+        self._group_jobs: deque[Job] = deque()
         self._exclusions: list[Row] = []
         self._empty = {origin.case_id: origin for origin in found.empty}
         self._counts: Counter[Outcome] = Counter()
+        self._done = 0
 
     def run(self) -> IngestReport:
         """Store every raw case that is not there yet, then bring the dataset's own rows up."""
-        prepare_dataset(self._collection, self._info, self._survey.array_paths)
-        seen: set[str] = set()
-        for number, raw in enumerate(self._raw, 1):
-            outcome, detail = self._take(raw, repeated=raw.case in seen)
-            seen.add(raw.case)
-            self._counts[outcome] += 1
-            if self._on_progress is not None:
-                self._on_progress(IngestEvent(number, len(self._raw), raw.case, outcome, detail))
+        prepare_dataset(self._store, self._bench.info, self._survey.array_paths)
+        ahead = 2 * self._pool.size if self._pool.size > 1 else 0
+        waiting: deque[_Step] = deque()
+        for step in self._steps():
+            waiting.append(self._start(step))
+            while sum(one.job is not None for one in waiting) > ahead:
+                self._finish(waiting.popleft())
+        while waiting:
+            self._finish(waiting.popleft())
         for group in self._groups.flush():
-            self._commit.group(group)
+            self._stage_group(group)
+        self._commit_groups(keep=0)
         self._commit.drop_remaining()
         self._write_dataset()
-        return self._report(seen)
+        return self._report()
 
-    def _take(self, raw: RawCase, *, repeated: bool) -> tuple[Outcome, str]:
-        """Deal with one raw case; no error of its own leaves here."""
-        if raw.case in self._info.skipped:
-            return self._exclude(raw, "recipe_skip", self._info.skipped[raw.case])
-        if raw.case in self._survey.complete and not repeated:
+    def _steps(self) -> Iterator[_Step]:
+        """Raw cases in order; small ones that need reading in bundles of `TASK_BYTES`."""
+        most = TASK_BYTES if self._pool.size > 1 else 0
+        seen: set[str] = set()
+        bundle: list[RawCase] = []
+        weight = 0
+        for raw in self._raw:
+            decided = self._decide(raw, repeated=raw.case in seen)
+            seen.add(raw.case)
+            if decided is None:
+                bundle.append(raw)
+                weight += self._source.size(raw)
+                if weight < most:
+                    continue
+            if bundle:
+                yield _Step(tuple(bundle), order=self._order(bundle))
+                bundle, weight = [], 0
+            if decided is not None:
+                yield _Step((raw,), decided)
+        if bundle:
+            yield _Step(tuple(bundle), order=self._order(bundle))
+
+    def _decide(self, raw: RawCase, *, repeated: bool) -> tuple[Outcome, str] | None:
+        """What becomes of a raw case that need not be read; None for the others."""
+        if raw.case in self._bench.info.skipped:
+            return self._exclude(raw.case, "recipe_skip", self._bench.info.skipped[raw.case])
+        if repeated:
+            return self._exclude(raw.case, "refused", str(_taken(raw.case, raw.case)))
+        if raw.case in self._survey.complete:
             return ("unchanged", "") if raw.case in self._in_arrays else ("excluded", _EMPTY)
+        return None
+
+    def _order(self, raws: Sequence[RawCase]) -> Order:
+        old = {name for raw in raws for name in self._outdated.get(raw.case, ())}
+        stored = {name for raw in raws for name in self._ids.get(raw.case, ())}
+        homes = {name: self._survey.home[name] for name in old if name in self._survey.home}
+        return Order(tuple(raws), frozenset(stored), homes)
+
+    def _start(self, step: _Step) -> _Step:
+        if step.order is None:
+            return step
+        job = self._pool.submit(curate_cases, self._source, self._bench, step.order)
+        return _Step(step.raws, None, step.order, job)
+
+    def _finish(self, step: _Step) -> None:
+        if step.job is None:
+            assert step.decided is not None
+            self._tell(step.raws[0].case, *step.decided)
+            return
+        for result in self._results(step):
+            self._tell(result.case, *self._take(result))
+
+    def _results(self, step: _Step) -> list[Result]:
+        """What the workers made of a step; the case that kills them is found and refused."""
+        assert step.job is not None
+        assert step.order is not None
         try:
-            if repeated:
-                raise _taken(raw.case, raw.case)
-            cases = self._read(raw)
-            for case in cases:
-                self._store(case, Origin(raw.case, len(cases), _id(case), case.sources))
+            results: list[Result] = step.job()
+            return results
+        except WorkerDiedError as error:
+            if len(step.raws) == 1:
+                return [Refused(step.raws[0].case, "worker_died", _died(step.raws[0], error))]
+        alone = [_Step((raw,), order=self._order([raw])) for raw in step.raws]
+        return [result for one in alone for result in self._results(self._start(one))]
+
+    def _take(self, result: Result) -> tuple[Outcome, str]:
+        """Commit what a raw case became; no error of its own leaves here."""
+        if isinstance(result, Refused):
+            return self._exclude(result.case, result.code, result.text)
+        try:
+            self._claim(result)
+            for staged in result.staged:
+                self._commit.commit(staged)
         except CaseRefusedError as error:
-            return self._exclude(raw, error.code, str(error))
-        if not any(case.meaning for case in cases):
+            for staged in result.staged:
+                shutil.rmtree(staged.folder, ignore_errors=True)
+            return self._exclude(result.case, error.code, str(error))
+        self._empty.update((origin.case_id, origin) for origin in result.empty)
+        for image in result.images:
+            for group in self._groups.add(image):
+                self._stage_group(group)
+        if not result.staged and not result.images and not self._ids.get(result.case):
             return "excluded", _EMPTY
-        return ("rebuilt" if raw.case in self._outdated else "stored"), ""
+        return ("rebuilt" if result.case in self._outdated else "stored"), ""
 
-    def _read(self, raw: RawCase) -> list[CuratedCase]:
-        """Curate a raw case and check what came out.
+    def _claim(self, result: Curated) -> None:
+        """Raises CaseRefusedError where another raw case has one of its names."""
+        for name in result.case_ids:
+            owner = self._owner.get(name, result.case)
+            if owner != result.case:
+                raise _taken(name, owner)
+        self._owner.update(dict.fromkeys(result.case_ids, result.case))
 
-        Raises:
-            CaseRefusedError: also for any exception of a reader; its traceback goes to the log.
-        """
-        try:
-            cases = self._source.read(raw)
-            for case in cases:
-                check_case(case)
-        except CaseRefusedError:
-            raise
-        except UserError as error:
-            raise CaseRefusedError(str(error), code="unreadable_file") from error
-        except Exception as error:
-            _log.exception("case %s: a reader failed", raw.case)
-            raise CaseRefusedError(
-                f"unexpected {type(error).__name__}: {error}",
-                code="unreadable_file",
-                where=", ".join(raw.files) or raw.case,
-                remedy="check the file; if it opens elsewhere, please report this as a bug",
-            ) from error
-        if not cases:
-            raise CaseRefusedError("the files yield no case", code="empty_case", where=raw.case)
-        for case in cases:
-            if self._owner.get(_id(case), raw.case) != raw.case:
-                raise _taken(case.case, self._owner[_id(case)])
-        return cases
+    def _stage_group(self, group: Sequence[Waiting]) -> None:
+        path = self._commit.reserve_group(group)
+        self._group_jobs.append(self._pool.submit(stage_group, self._bench, path, group))
+        self._commit_groups(keep=self._pool.size if self._pool.size > 1 else 0)
 
-    def _store(self, case: CuratedCase, origin: Origin) -> None:
-        """Commit a volume or let an image wait; what a killed ingest stored already stays."""
-        if origin.case_id in self._survey.owner:
-            return
-        self._owner[origin.case_id] = origin.spec
-        if not case.meaning:
-            self._empty[origin.case_id] = origin
-            return
-        if len(case.image) > 1:
-            self._commit.volume(case, origin)
-            return
-        image = Waiting(case, origin, self._survey.home.get(origin.case_id))
-        for group in self._groups.add(image):
-            self._commit.group(group)
+    def _commit_groups(self, keep: int) -> None:
+        """In the order they were formed, so that what a killed ingest leaves is a beginning."""
+        while len(self._group_jobs) > keep:
+            self._commit.commit(self._group_jobs.popleft()())
 
-    def _exclude(self, raw: RawCase, code: str, text: str) -> tuple[Outcome, str]:
+    def _tell(self, case: str, outcome: Outcome, detail: str) -> None:
+        self._done += 1
+        self._counts[outcome] += 1
+        if self._on_progress is not None:
+            total, slices = len(self._raw), self._commit.slices
+            self._on_progress(IngestEvent(self._done, total, case, outcome, detail, slices))
+
+    def _exclude(self, case: str, code: str, text: str) -> tuple[Outcome, str]:
         by_rule = code in REASONS and REASONS[code].by_rule
-        name = case_id(self._info.dataset, raw.case)
-        row = exclusion(self._info.dataset, code, text, name, refused=not by_rule)
-        self._exclusions.append(row)
+        dataset = self._bench.info.dataset
+        name = case_id(dataset, case)
+        self._exclusions.append(exclusion(dataset, code, text, name, refused=not by_rule))
         return ("excluded" if by_rule else "refused"), text
 
     def _write_dataset(self) -> None:
         """Replace the dataset's own fragment: its row, and the cases that are not in it."""
-        info = self._info
+        info = self._bench.info
         empty = [self._empty[name] for name in sorted(self._empty)]
         gone = [exclusion(info.dataset, "empty_case", _EMPTY, one.case_id) for one in empty]
         row = {
@@ -221,27 +314,35 @@ class _Ingest:
             "recipe_sha256": info.recipe_sha256,
         }
         rows = {"datasets": [row], "exclusions": [*gone, *self._exclusions]}
-        new = write_fragment(self._collection, info.dataset, None, self._made_by, empty, rows)
-        for file in list_fragments(self._collection, info.dataset):
-            if file.name.startswith(f"{DATASET_FRAGMENT}.") and file != new.file:
-                file.unlink()
+        new = draft_fragment(info.dataset, None, self._bench.made_by, empty, rows)
+        self._store.put(new.head.file, new.data)
+        for file in list_fragments(self._store, info.dataset):
+            name = file.rpartition("/")[2]
+            if name.startswith(f"{DATASET_FRAGMENT}.") and file != new.head.file:
+                self._store.delete(file)
 
-    def _report(self, seen: set[str]) -> IngestReport:
+    def _report(self) -> IngestReport:
         counts = self._counts
         notices = []
+        if counts["rebuilt"]:
+            notices.append(
+                f"{counts['rebuilt']} stored case(s) were made anew: their files or the recipe "
+                "changed"
+            )
         if self._survey.absent:
             notices.append(
                 f"{len(self._survey.absent)} stored case(s) are not in the raw folder now "
                 f"and are kept: {_some(self._survey.absent)}"
             )
-        lost = sorted(self._outdated - seen - self._info.skipped.keys())
+        seen = {raw.case for raw in self._raw}
+        lost = sorted(self._outdated.keys() - seen - self._bench.info.skipped.keys())
         if lost:
             notices.append(
                 f"{len(lost)} case(s) left with a group that was made anew, because their files "
                 f"are not in the raw folder now: {_some(lost)}"
             )
         return IngestReport(
-            dataset=self._info.dataset,
+            dataset=self._bench.info.dataset,
             stored=counts["stored"] + counts["rebuilt"],
             rebuilt=counts["rebuilt"],
             unchanged=counts["unchanged"],
@@ -253,8 +354,15 @@ class _Ingest:
         )
 
 
-def _id(case: CuratedCase) -> str:
-    return case_id(case.dataset, case.case)
+def _died(raw: RawCase, error: WorkerDiedError) -> str:
+    return str(
+        CaseRefusedError(
+            "the worker process died while reading this case",
+            where=", ".join(raw.files[:5]) or raw.case,
+            got=error,
+            remedy="the file is damaged in a way its library does not survive, or memory ran out",
+        )
+    )
 
 
 def _taken(name: str, owner: str) -> CaseRefusedError:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 
 from engine.identity import quote_name
 
@@ -25,7 +24,6 @@ LAYOUT_VERSION = 2
 MARK = "samscope_layout"
 """Attribute that every group written by samscope carries; its value is `LAYOUT_VERSION`."""
 
-_CATALOG = "catalog"
 _LONGEST_NAME_BYTES = 160
 _GROUP = re.compile(r"^_(\d+)x(\d+)_(\d+)$")
 
@@ -38,7 +36,7 @@ def folder_name(name: str) -> str:
     are cut and told apart by a hash. Names are never decoded again; the catalog holds the paths.
     """
     quoted = quote_name(name)
-    if quoted[:1] in (".", "_") or quoted in (_CATALOG, "zarr.json", ""):
+    if quoted[:1] in (".", "_") or quoted in (CATALOG, "zarr.json", ""):
         quoted = f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted else "%"
     if len(quoted.encode()) > _LONGEST_NAME_BYTES:
         kept = quoted.encode()[: _LONGEST_NAME_BYTES - 17].decode(errors="ignore")
@@ -62,21 +60,11 @@ def group_number(array_path: str) -> tuple[int, int, int] | None:
     return None if match is None else (int(match[1]), int(match[2]), int(match[3]))
 
 
-def catalog_folder(collection: Path) -> Path:
-    """Folder of the merged tables."""
-    return collection / _CATALOG
+CATALOG = "catalog"
+"""Folder of the merged tables."""
 
+FRAGMENTS = f"{CATALOG}/fragments"
+"""Folder of the fragments, one subfolder per dataset."""
 
-def fragments_folder(collection: Path) -> Path:
-    """Folder of the fragments, one subfolder per dataset."""
-    return collection / _CATALOG / "fragments"
-
-
-def staging_folder(collection: Path) -> Path:
-    """Where arrays and tables are written before they are renamed into place."""
-    return collection / _CATALOG / ".staging"
-
-
-def lock_file(collection: Path) -> Path:
-    """The file an ingest locks."""
-    return collection / _CATALOG / ".lock"
+LOCK = f"{CATALOG}/.lock"
+"""The file an ingest locks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,91 +11,119 @@ from pathlib import Path
 import zarr
 
 from engine.collection.layout import (
+    CATALOG,
+    FRAGMENTS,
     LAYOUT_VERSION,
     MARK,
-    catalog_folder,
     folder_name,
-    fragments_folder,
-    staging_folder,
 )
 from engine.collection.lock import collection_lock
 from engine.collection.source import DatasetInfo
-from engine.collection.store import ensure_group, remove_array
+from engine.collection.store import ensure_group, zarr_place
 from engine.errors import UserError
+from engine.stores import LocalStore, Store
+
+_STAGING = f"{CATALOG}/.staging"
 
 
 @contextmanager
-def open_for_writing(collection: Path) -> Iterator[None]:
+def open_for_writing(store: Store) -> Iterator[Path]:
     """Make or open a collection and hold its lock.
+
+    Yields:
+        A local folder where arrays are staged before the store takes them over.
 
     Raises:
         UserError: the folder is something else, cannot be written, has another layout version, or
             another ingest is at work in it.
     """
     try:
-        _check_place(collection)
-        fragments_folder(collection).mkdir(parents=True, exist_ok=True)
-        with collection_lock(collection):
-            shutil.rmtree(staging_folder(collection), ignore_errors=True)
-            staging_folder(collection).mkdir()
-            ensure_group(collection, {})
-            ensure_group(catalog_folder(collection), {})
-            try:
-                yield
-            finally:
-                shutil.rmtree(staging_folder(collection), ignore_errors=True)
+        _check_place(store)
+        if isinstance(store, LocalStore):
+            (store.root / FRAGMENTS).mkdir(parents=True, exist_ok=True)
+        with collection_lock(store), _staging(store) as staging:
+            _sweep(store)
+            ensure_group(store, "", {})
+            ensure_group(store, CATALOG, {})
+            yield staging
     except OSError as error:
         raise UserError(
             "cannot write the collection",
-            where=str(collection),
+            where=str(store),
             got=error,
-            expected="a folder that can be written, with enough space",
+            expected="a place that can be written, with enough space",
             remedy="give another --out or free space, then run the command again: "
             "what was stored whole is kept",
         ) from error
 
 
-def prepare_dataset(collection: Path, info: DatasetInfo, array_paths: Collection[str]) -> None:
+@contextmanager
+def _staging(store: Store) -> Iterator[Path]:
+    """On the collection's own disk, so that an array is renamed into place; or a scratch folder."""
+    if not isinstance(store, LocalStore):
+        with tempfile.TemporaryDirectory(prefix="samscope-") as scratch:
+            yield Path(scratch)
+        return
+    staging = store.root / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _sweep(store: Store) -> None:
+    if isinstance(store, LocalStore):
+        for folder in ("", CATALOG, *store.folders(FRAGMENTS)):
+            store.sweep(folder)
+
+
+def prepare_dataset(store: Store, info: DatasetInfo, array_paths: Collection[str]) -> None:
     """Make the dataset's group; remove arrays that are not in the ledger (killed ingests)."""
-    folder = collection / folder_name(info.dataset)
+    folder = folder_name(info.dataset)
     words = {
         "dataset": info.dataset,
         "title": info.title,
         "licence": info.licence,
         "source": info.source,
     }
-    ensure_group(folder, words)
-    for child in sorted(folder.iterdir()):
-        path = f"{folder.name}/{child.name}"
-        if child.is_dir() and path not in array_paths:
-            remove_array(collection, path)
+    ensure_group(store, folder, words)
+    if isinstance(store, LocalStore):
+        store.sweep(folder)
+    for path in sorted(store.folders(folder)):
+        if path not in array_paths:
+            store.remove(path)
 
 
-def _check_place(collection: Path) -> None:
-    if collection.is_file():
+def _check_place(store: Store) -> None:
+    if isinstance(store, LocalStore) and store.root.is_file():
         raise UserError(
             "the collection cannot be a file",
-            where=str(collection),
+            where=str(store),
             expected="a new folder or a collection",
             remedy="give another --out",
         )
-    if not collection.is_dir():
-        return
-    others = sorted(p.name for p in collection.iterdir() if p != catalog_folder(collection))
-    if others and not fragments_folder(collection).is_dir():
+    others = sorted({*store.list(""), *store.folders("")} - {CATALOG})
+    known = any(store.folders(FRAGMENTS)) or store.size(f"{CATALOG}/zarr.json") is not None
+    if isinstance(store, LocalStore):
+        known = known or (store.root / FRAGMENTS).is_dir()
+        hidden = store.root.iterdir() if store.root.is_dir() else ()
+        others = sorted(p.name for p in hidden if p.name != CATALOG)
+    if others and not known:
         raise UserError(
-            "this folder holds something that is not a collection",
-            where=str(collection),
+            "this place holds something that is not a collection",
+            where=str(store),
             got=", ".join(others[:5]),
             expected="an empty or new folder, or a collection",
             remedy="give another --out",
         )
-    if (collection / "zarr.json").is_file():
-        version = zarr.open_group(str(collection), mode="r").attrs.get(MARK)
+    if store.size("zarr.json") is not None:
+        version = zarr.open_group(zarr_place(store, ""), mode="r").attrs.get(MARK)
         if version != LAYOUT_VERSION:
             raise UserError(
                 "the collection has a layout this version cannot write",
-                where=str(collection),
+                where=str(store),
                 got=version,
                 expected=LAYOUT_VERSION,
                 remedy="ingest into a new folder",

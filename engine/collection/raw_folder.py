@@ -6,7 +6,9 @@ out is refused when its case is read.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Protocol
 
 from engine.errors import CaseRefusedError
 from engine.identity import file_sha256
+from engine.stores import ObjectStore, place_of
 
 
 class RawFolder(Protocol):
@@ -33,6 +36,10 @@ class RawFolder(Protocol):
     def is_file(self, path: str) -> bool: ...
 
     def is_folder(self, path: str) -> bool: ...
+
+    def size(self, path: str) -> int:
+        """Bytes of a file; 0 when it is gone."""
+        ...
 
     def sha256(self, path: str) -> str | None:
         """Checksum of a file now; None when it is gone."""
@@ -62,6 +69,9 @@ class LocalFolder:
         self.root = root
         self._listed: dict[str, list[str]] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        return {"root": self.root, "_listed": {}}  # a worker does not need thousands of names
+
     @property
     def where(self) -> str:
         return str(self.root)
@@ -82,6 +92,9 @@ class LocalFolder:
 
     def is_folder(self, path: str) -> bool:
         return os.path.isdir(self.root / path)
+
+    def size(self, path: str) -> int:
+        return os.path.getsize(self.root / path) if self.is_file(path) else 0
 
     def sha256(self, path: str) -> str | None:
         file = self.root / path
@@ -112,6 +125,92 @@ class LocalFolder:
 def as_folder(folder: Path | RawFolder) -> RawFolder:
     """A path is a folder on the local disk."""
     return LocalFolder(folder) if isinstance(folder, Path) else folder
+
+
+def raw_folder_of(place: str | os.PathLike[str] | RawFolder) -> RawFolder:
+    """The raw folder at a path or an address."""
+    if not isinstance(place, str | os.PathLike):
+        return place
+    found = place_of(place)
+    return LocalFolder(found) if isinstance(found, Path) else RemoteFolder(found)
+
+
+class RemoteFolder:
+    """Raw files in an object store; their names are listed once, their bytes fetched when needed.
+
+    The tag of an object stands for its content, so what is stored already is not fetched again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._store = ObjectStore(url)
+        self._files: dict[str, tuple[int, str | None]] | None = None
+        self._names: dict[str, set[str]] = {}
+        self._sums: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_store": self._store, "_files": None, "_names": {}, "_sums": {}}
+
+    @property
+    def where(self) -> str:
+        return self._store.url
+
+    def _tree(self) -> dict[str, tuple[int, str | None]]:
+        if self._files is None:
+            self._files = {}
+            for found in self._store.walk(""):
+                path = found["path"]
+                self._files[path] = (int(found["size"]), found["e_tag"])
+                parts = path.split("/")
+                for depth, name in enumerate(parts):
+                    self._names.setdefault("/".join(parts[:depth]), set()).add(name)
+        return self._files
+
+    def exists(self) -> bool:
+        return bool(self._tree())
+
+    def names(self, folder: str) -> list[str]:
+        self._tree()
+        return sorted(self._names.get(folder.removesuffix("/"), ()))
+
+    def is_file(self, path: str) -> bool:
+        return path in self._tree()
+
+    def is_folder(self, path: str) -> bool:
+        self._tree()
+        return path.removesuffix("/") in self._names
+
+    def size(self, path: str) -> int:
+        return self._tree().get(path, (0, None))[0]
+
+    def sha256(self, path: str) -> str | None:
+        if path not in self._sums:
+            try:
+                self._sums[path] = hashlib.sha256(self._store.get(path)).hexdigest()
+            except FileNotFoundError:
+                return None
+        return self._sums[path]
+
+    def version(self, path: str) -> str | None:
+        head = self._store.head(path) if self._files is None else None
+        if head is not None:
+            return str(head["e_tag"])
+        return self._tree().get(path, (0, None))[1]
+
+    @contextmanager
+    def local(self, paths: Sequence[str]) -> Iterator[Path]:
+        """Fetched for the time of the block; a checksum is taken on the way."""
+        with tempfile.TemporaryDirectory(prefix="samscope-") as scratch:
+            root = Path(scratch)
+            for path in paths:
+                target = root / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    data = self._store.get(path)
+                except FileNotFoundError:
+                    continue  # its reader will say that it is missing
+                self._sums[path] = hashlib.sha256(data).hexdigest()
+                target.write_bytes(data)
+            yield root
 
 
 def files_below(folder: RawFolder, path: str) -> list[str]:

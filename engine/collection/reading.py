@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from engine.collection.checksum import data_sha256
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.collection.layout import IMAGE, LABELS
-from engine.collection.store import gentle_zarr
+from engine.collection.store import gentle_zarr, zarr_place
 from engine.errors import CorruptDataError
+from engine.stores import Store, store_of
 
 __all__ = ["data_sha256", "read_slices"]
 
@@ -35,11 +35,11 @@ def read_slices(
         CorruptDataError: an array is missing, damaged or shorter than the catalog says.
     """
     gentle_zarr()
+    store = store_of(collection_path)
     found: dict[int, SlicePixels] = {}
     for array_path, places in _by_array(refs).items():
-        group = Path(collection_path) / array_path
-        image = _Array(group / IMAGE, axis=0)
-        labels = _Array(group / LABELS, axis=1)
+        image = _Array(store, f"{array_path}/{IMAGE}", axis=0)
+        labels = _Array(store, f"{array_path}/{LABELS}", axis=1)
         for run in _runs(refs, places):
             start, stop = refs[run[0]].index, refs[run[-1]].index + 1
             pixels = image.read(start, stop)
@@ -74,15 +74,16 @@ class _Array:
     """One Zarr array that refuses to invent values.
 
     Args:
-        folder: the array's folder.
+        folder: the array's folder in the collection.
         axis: its slice axis.
     """
 
-    def __init__(self, folder: Path, axis: int) -> None:
+    def __init__(self, store: Store, folder: str, axis: int) -> None:
+        self._store = store
         self._folder = folder
         self._axis = axis
         try:
-            array = zarr.open_array(str(folder), mode="r", zarr_format=3)
+            array = zarr.open_array(zarr_place(store, folder), mode="r", zarr_format=3)
         except _UNDECODABLE as error:
             raise self._corrupt(folder, error) from error
         self._array = array
@@ -107,18 +108,17 @@ class _Array:
         """zarr takes an absent or empty shard for one full of zeros; ours are always written."""
         key = [0] * self._array.ndim
         key[self._axis] = number
-        file = self._folder.joinpath("c", *map(str, key))
-        try:
-            size = file.stat().st_size
-        except OSError as error:
-            raise self._corrupt(file, error) from error
+        file = "/".join([self._folder, "c", *map(str, key)])
+        size = self._store.size(file)
+        if size is None:
+            raise self._corrupt(file, "no such file")
         if size == 0:
             raise self._corrupt(file, "an empty file")
 
-    def _corrupt(self, where: Path, got: object) -> CorruptDataError:
+    def _corrupt(self, where: str, got: object) -> CorruptDataError:
         return CorruptDataError(
             "pixels of the collection cannot be read",
-            where=str(where),
+            where=self._store.location(where),
             got=got if isinstance(got, str) else repr(got),
             expected="an array as `samscope ingest` wrote it",
             remedy="restore the file, or delete this array's fragment in catalog/fragments "

@@ -157,6 +157,7 @@ class Series(Frozen):
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="placeholder: pattern(s) with * and ?, one must fit"
     )
+    optional: bool = Field(False, description="nothing to report when no file matches `images`")
     split: NameTemplate | None = Field(None, description="official split of these cases")
     array: str | None = Field(None, description="name of the array in an npz, HDF5 or MAT file")
     axes: Axes | None = Field(None, description="its axes, e.g. zyx; c colour, t frames")

@@ -10,13 +10,14 @@ Outcome = Literal["stored", "rebuilt", "unchanged", "refused", "excluded"]
 
 @dataclass(frozen=True)
 class IngestEvent:
-    """One raw case was dealt with; `done` of `total`."""
+    """One raw case was dealt with; `done` of `total`, `slices` stored so far."""
 
     done: int
     total: int
     case: str
     outcome: Outcome
     detail: str = ""
+    slices: int = 0
 
 
 @dataclass(frozen=True)

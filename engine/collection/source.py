@@ -59,6 +59,10 @@ class CaseSource(Protocol):
         """Checksum of a raw file now; None when it is gone."""
         ...
 
+    def size(self, raw: RawCase) -> int:
+        """Bytes of its files, roughly: how many cases make a task."""
+        ...
+
     def version(self, path: str) -> str | None:
         """A cheap mark of a raw file's content; None where there is none to trust."""
         ...
@@ -112,6 +116,9 @@ class RecipeSource:
     def sha256(self, path: str) -> str | None:
         return self._folder.sha256(path)
 
+    def size(self, raw: RawCase) -> int:
+        return sum(self._folder.size(file) for file in raw.files)
+
     def version(self, path: str) -> str | None:
         return self._folder.version(path)
 
@@ -146,6 +153,9 @@ class MemorySource:
 
     def sha256(self, path: str) -> str | None:
         return self._sums.get(path)
+
+    def size(self, raw: RawCase) -> int:
+        return self._by_name[raw.case].image.nbytes
 
     def version(self, path: str) -> str | None:
         return None

@@ -27,10 +27,9 @@ from engine.collection.layout import (
     LABELS,
     LAYOUT_VERSION,
     MARK,
-    staging_folder,
 )
-from engine.errors import CaseRefusedError
 from engine.files import sync_folder
+from engine.stores import LocalStore, ObjectStore, Store
 
 SHARD_BYTES = 32 * 2**20
 """Raw bytes a shard aims at: big enough for few files, small enough to hold while writing."""
@@ -44,48 +43,37 @@ def gentle_zarr() -> None:
         zarr.config.set(_GENTLE)
 
 
-def ensure_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Create or update a Zarr group folder; arrays below it are untouched."""
-    group = zarr.open_group(str(path), mode="a", zarr_format=3)
+def zarr_place(store: Store, folder: str) -> Any:
+    """What zarr opens: a path, or a zarr store over the object store's connection."""
+    if isinstance(store, LocalStore):
+        return str(store.root / folder) if folder else str(store.root)
+    assert isinstance(store, ObjectStore)
+    return zarr.storage.StorePath(zarr.storage.ObjectStore(store.client), folder)
+
+
+def ensure_group(store: Store, folder: str, attributes: Mapping[str, Any]) -> None:
+    """Create or update a Zarr group; arrays below it are untouched."""
+    group = zarr.open_group(zarr_place(store, folder), mode="a", zarr_format=3)
     wanted = {MARK: LAYOUT_VERSION, **attributes}
     if dict(group.attrs) != wanted:
         group.attrs.put(wanted)
 
 
-def write_bundle(collection: Path, bundle: Bundle, attributes: Mapping[str, Any]) -> None:
-    """Write a bundle beside the collection's arrays, force it to disk, then rename it into place.
+def stage_bundle(staging: Path, bundle: Bundle, attributes: Mapping[str, Any]) -> Path:
+    """Write a bundle as a folder of its own in `staging`, forced to disk.
 
-    Raises:
-        CaseRefusedError: its folder is taken (a file system that folds case or accents in names).
+    Returns:
+        The folder, ready to be adopted by the collection's store.
     """
     gentle_zarr()
-    final = collection / bundle.array_path
-    if final.exists():
-        raise CaseRefusedError(
-            "the folder of the case is taken",
-            where=bundle.array_path,
-            got="a folder of this name, perhaps in other letter case",
-            remedy="two cases differ only in letter case or accents: rename one of them",
-        )
-    staged = staging_folder(collection) / final.name
+    staged = staging / bundle.array_path.replace("/", "|")
     shutil.rmtree(staged, ignore_errors=True)
     group = zarr.open_group(str(staged), mode="w-", zarr_format=3)
     group.attrs.put({MARK: LAYOUT_VERSION, **attributes})
     _write_array(group, IMAGE, bundle.image, IMAGE_DIMENSIONS, axis=0)
     _write_array(group, LABELS, bundle.labels, LABEL_DIMENSIONS, axis=1)
     _sync_tree(staged)
-    staged.rename(final)
-    sync_folder(final.parent)
-
-
-def remove_array(collection: Path, array_path: str) -> None:
-    """Delete an array group; it leaves its place in one step, its files then follow."""
-    place = collection / array_path
-    if place.exists():
-        doomed = staging_folder(collection) / f"{place.name}.removed"
-        shutil.rmtree(doomed, ignore_errors=True)
-        place.rename(doomed)
-        shutil.rmtree(doomed)
+    return staged
 
 
 def slices_per_shard(n_slices: int, slice_bytes: int) -> int:

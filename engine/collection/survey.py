@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.collection.case import SourceFile
 from engine.collection.fragments import Fragment, Origin, list_fragments, read_head
 from engine.collection.layout import group_number
 from engine.collection.source import RawCase
+from engine.stores import Store
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Survey:
 
 
 def survey(
-    collection: Path,
+    store: Store,
     dataset: str,
     made_by: str,
     raw_cases: Sequence[RawCase],
@@ -52,7 +52,7 @@ def survey(
         sha256: checksum of a raw file now; None when it is gone.
         version: mark that spares reading it, where the place of raw files has one.
     """
-    heads = [read_head(file) for file in list_fragments(collection, dataset)]
+    heads = [read_head(store, file) for file in list_fragments(store, dataset)]
     raw = {case.case: case for case in raw_cases}
     sums: dict[str, str | None] = {}
 

@@ -3,46 +3,89 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from engine.collection.ingest import ingest
+from engine.collection.ingest import ingest_source
+from engine.collection.pool import Here, Pool
+from engine.collection.raw_folder import raw_folder_of
 from engine.collection.report import IngestEvent, IngestReport
+from engine.collection.source import CaseSource, RecipeSource
+from engine.collection.units import UNIT_SLICES
 from engine.commands.say import count, out, problem
+from engine.stores import Place
+from engine.study import Runtime
 
 log = logging.getLogger(__name__)
 
+SMALL_BYTES = 256 * 2**20
+"""Raw files up to this are read in this process: starting Ray takes longer."""
+
+_LINE_EVERY_S = 10.0
+
 
 def ingest_command(
-    recipe: str, raw_dir: Path, collection: Path, unit_slices: int | None = None
+    recipe: str,
+    raw_dir: Place,
+    collection: Place,
+    unit_slices: int | None = None,
+    *,
+    workers: int | None = None,
+    address: str | None = None,
 ) -> int:
-    """Ingest with a progress bar; returns the exit code (1: a case was refused)."""
-    options = {} if unit_slices is None else {"unit_slices": unit_slices}
-    with _bar() as bar:
+    """Ingest with a progress bar; returns the exit code (1: a case was refused).
 
-        def on_progress(event: IngestEvent) -> None:
-            bar.update(bar.task_ids[0], completed=event.done, total=event.total, case=event.case)
-            if event.outcome == "refused":
-                problem(f"refused {event.case}: {event.detail}")
-
-        report = ingest(recipe, raw_dir, collection, on_progress=on_progress, **options)
+    Args:
+        workers: 1: this process; more: Ray tasks; None: as the size of the raw files asks for.
+        address: of a running Ray; None: a local one where one is needed.
+    """
+    source = RecipeSource(recipe, raw_folder_of(raw_dir))
+    with _pool(source, workers, address) as pool, _progress() as progress:
+        report = ingest_source(
+            source,
+            collection,
+            unit_slices=UNIT_SLICES if unit_slices is None else unit_slices,
+            pool=pool,
+            on_progress=progress.update,
+        )
     for notice in report.notices:
         problem(notice)
     out(_summary(report, collection))
     return report.exit_code
 
 
-def validate_command(recipe: str, raw_dir: Path) -> int:
+@contextmanager
+def _pool(source: CaseSource, workers: int | None, address: str | None) -> Iterator[Pool]:
+    if address is None and (workers == 1 or (workers is None and _is_small(source))):
+        yield Here()
+        return
+    from engine.pipeline.pool import ray_pool
+
+    with ray_pool(Runtime(address=address), workers) as pool:
+        yield pool
+
+
+def _is_small(source: CaseSource) -> bool:
+    total = 0
+    for raw in source.cases():
+        total += source.size(raw)
+        if total > SMALL_BYTES:
+            return False
+    return True
+
+
+def validate_command(recipe: str, raw_dir: Place) -> int:
     """Read every case of a recipe; returns 1 when one would be refused."""
     from engine.collection.raw import open_recipe, validate
 
     opened = open_recipe(recipe)
     cases = refused = 0
-    for check in validate(opened, raw_dir):
+    for check in validate(opened, raw_folder_of(raw_dir)):
         cases += 1
         if check.status == "ok":
             out(f"ok       {check.case}: {check.detail}")
@@ -55,7 +98,7 @@ def validate_command(recipe: str, raw_dir: Path) -> int:
     return 1 if refused else 0
 
 
-def _summary(report: IngestReport, collection: Path) -> str:
+def _summary(report: IngestReport, collection: Place) -> str:
     parts = [
         f"{report.dataset}: {count(report.stored, 'case')} stored",
         f"{report.unchanged} unchanged",
@@ -66,18 +109,61 @@ def _summary(report: IngestReport, collection: Path) -> str:
     return ", ".join(parts) + f" -> {collection}"
 
 
+class _Shows(Protocol):
+    def update(self, event: IngestEvent) -> None: ...
+
+
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def _progress() -> Iterator[_Shows]:
+    """A bar in a terminal, a line now and then in a log."""
+    console = Console(stderr=True)
     columns = (
         TextColumn("ingesting"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("cases {task.fields[case]}"),
+        TextColumn("cases, {task.fields[rate]}, {task.fields[refused]} refused"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[case]}"),
     )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        bar.add_task("", total=None, case="")
-        yield bar
+    bar = Progress(*columns, console=console, transient=True) if console.is_terminal else None
+    with bar or nullcontext():
+        yield _Shown(bar)
+
+
+class _Shown:
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._start = self._last = time.monotonic()
+        self._refused = 0
+        self._task = (
+            None
+            if bar is None
+            else bar.add_task("", total=None, case="", rate="starting", refused=0)
+        )
+
+    def update(self, event: IngestEvent) -> None:
+        """Show where the ingest is; say at once what was refused."""
+        if event.outcome == "refused":
+            self._refused += 1
+            problem(f"refused {event.case}: {event.detail}")
+        now = time.monotonic()
+        rate = f"{event.slices / max(now - self._start, 1e-9):.1f} slices/s"
+        if self._bar is not None and self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=event.done,
+                total=event.total,
+                case=event.case,
+                rate=rate,
+                refused=self._refused,
+            )
+        elif now - self._last >= _LINE_EVERY_S:
+            self._last = now
+            log.info(
+                "%d of %d cases, %d slices at %s, %d refused",
+                event.done,
+                event.total,
+                event.slices,
+                rate,
+                self._refused,
+            )

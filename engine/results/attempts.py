@@ -7,7 +7,7 @@ dead worker and hands it the same unit again; the markers it left say how often.
 from __future__ import annotations
 
 from engine.results.manifest import slug
-from engine.results.store import Store
+from engine.stores import Store
 
 FOLDER = "parts/_attempts"
 

@@ -9,7 +9,7 @@ import duckdb
 from engine.errors import CorruptDataError
 from engine.results.manifest import Manifest
 from engine.results.schema import PART_SCHEMAS
-from engine.results.store import Store
+from engine.stores import Store
 
 BATCH_FILES = 512
 

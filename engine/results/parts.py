@@ -32,7 +32,7 @@ from engine.results.manifest import (
     manifest_name,
     parse_manifest,
 )
-from engine.results.store import LocalStore, Store
+from engine.stores import LocalStore, Store
 
 __all__ = ["FACTORS_MODEL", "FACTORS_STRATEGY", "Cell", "Manifest", "PartFile", "PartStore"]
 

@@ -110,6 +110,9 @@ class NpzFolder:
     def cases(self) -> list[Npz]:
         return [Npz(p.stem, (p.name,)) for p in sorted(self._folder.glob("*.npz"))]
 
+    def size(self, raw: Npz) -> int:  # type: ignore[override]
+        return sum((self._folder / file).stat().st_size for file in raw.files)
+
     def version(self, path: str) -> str | None:
         return None
 
@@ -167,12 +170,12 @@ def tree(collection: Path) -> dict[str, bytes]:
     }
 
 
-def tables(collection: Path) -> dict[str, list[dict[str, Any]]]:
+def tables(collection: Path | str) -> dict[str, list[dict[str, Any]]]:
     catalog = Catalog.open(collection)
     return {name: catalog.table(name).to_pylist() for name in TABLES}
 
 
-def refs(collection: Path, **where: Any) -> list[SliceRef]:
+def refs(collection: Path | str, **where: Any) -> list[SliceRef]:
     """A SliceRef without objects for every slice row that has these column values."""
     return [
         SliceRef(

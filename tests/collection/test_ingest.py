@@ -30,6 +30,7 @@ from engine.collection.ingest import ingest_cases, ingest_source
 from engine.collection.lock import collection_lock
 from engine.collection.report import IngestEvent
 from engine.errors import UserError
+from engine.stores import LocalStore
 
 
 @pytest.fixture
@@ -312,7 +313,8 @@ def test_a_group_loses_what_is_gone_when_it_is_rebuilt(raw: Path, out: Path) -> 
     put(raw, picture("1", seed=7))
     report = ingest_source(NpzFolder(raw), out)
     assert [row["case"] for row in tables(out)["cases"]] == ["1", "2"]
-    assert "0" in report.notices[-1]
+    assert "made anew" in report.notices[0]
+    assert report.notices[-1].endswith("now: 0")
 
 
 def test_several_datasets_live_together(out: Path) -> None:
@@ -330,7 +332,7 @@ def test_several_datasets_live_together(out: Path) -> None:
 
 def test_second_ingest_is_refused_naming_the_process(out: Path) -> None:
     ingest_cases(info(), [volume("a")], out)
-    with collection_lock(out), pytest.raises(UserError, match=f"process {os.getpid()}"):
+    with collection_lock(LocalStore(out)), pytest.raises(UserError, match=f"process {os.getpid()}"):
         ingest_cases(info(), [volume("b")], out)
     assert ingest_cases(info(), [volume("b")], out).stored == 1
 

@@ -1,0 +1,274 @@
+"""A place for whole files: a folder of a local disk, or a prefix of an object store.
+
+The ledgers of collections and runs need few operations: put, create-if-absent, get, size, list,
+delete. Names use `/` and are relative to the store's root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import UserError
+from engine.files import TEMPORARY, claim, replace_file, sync_folder, write_temporary
+
+
+class Store(Protocol):
+    """A place for whole, immutable files."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file; after the return it is durable."""
+        ...
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a file unless the name is taken; False when it is. Never half a file."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a file. Raises FileNotFoundError."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Size in bytes; None when absent."""
+        ...
+
+    def list(self, folder: str) -> Iterator[str]:
+        """Names of the files directly in `folder`, in no order; temporary files left out."""
+        ...
+
+    def folders(self, folder: str) -> Iterator[str]:
+        """Names of the folders directly in `folder` (`""`: the root), in no order."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove a file; absent is fine."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Remove all files below `folder`; absent is fine."""
+        ...
+
+    def adopt(self, staged: Path, folder: str) -> None:
+        """Take over a local folder whole as `folder`, which must not exist."""
+        ...
+
+    def location(self, name: str) -> str:
+        """What a Parquet reader can open: a path or an address."""
+        ...
+
+
+class Url(str):
+    """The address of a place that is not on a local disk, e.g. `s3://bucket/prefix`."""
+
+    def resolve(self) -> Url:
+        """Itself: an address is absolute."""
+        return self
+
+    @property
+    def name(self) -> str:
+        return self.rstrip("/").rpartition("/")[2]
+
+
+Place = Path | Url
+
+
+def place_of(text: str | os.PathLike[str]) -> Place:
+    """A path, or an address where the text has a scheme."""
+    spelled = os.fspath(text)
+    return Url(spelled.rstrip("/")) if "://" in spelled else Path(spelled)
+
+
+def store_of(place: str | os.PathLike[str]) -> Store:
+    """The store at a path or an address."""
+    found = place_of(place)
+    return LocalStore(found) if isinstance(found, Path) else ObjectStore(found)
+
+
+class LocalStore:
+    """Files under a folder of a local disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def put(self, name: str, data: bytes) -> None:
+        replace_file(self.root / name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        target = self.root / name
+        temporary = write_temporary(target, data)
+        try:
+            return claim(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def get(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def size(self, name: str) -> int | None:
+        try:
+            return (self.root / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def list(self, folder: str) -> Iterator[str]:
+        yield from self._entries(folder, folders=False)
+
+    def folders(self, folder: str) -> Iterator[str]:
+        yield from self._entries(folder, folders=True)
+
+    def _entries(self, folder: str, *, folders: bool) -> Iterator[str]:
+        try:
+            entries = os.scandir(self.root / folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        with entries:
+            for entry in entries:
+                if not entry.name.startswith(".") and entry.is_dir() == folders:
+                    yield f"{folder}/{entry.name}" if folder else entry.name
+
+    def delete(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def remove(self, folder: str) -> None:
+        """The folder leaves its place in one step, its files then follow."""
+        place = self.root / folder
+        if place.exists():
+            doomed = place.with_name(f".{place.name}.removed")
+            shutil.rmtree(doomed, ignore_errors=True)
+            place.rename(doomed)
+            shutil.rmtree(doomed)
+
+    def adopt(self, staged: Path, folder: str) -> None:
+        final = self.root / folder
+        staged.rename(final)
+        sync_folder(final.parent)
+
+    def location(self, name: str) -> str:
+        return str(self.root / name)
+
+    def sync(self, name: str) -> None:
+        """Make a removal durable."""
+        sync_folder((self.root / name).parent)
+
+    def sweep(self, folder: str) -> None:
+        """Remove what killed writers left directly in `folder`."""
+        for left in (self.root / folder).glob(TEMPORARY):
+            left.unlink(missing_ok=True)
+        for left in (self.root / folder).glob(".*.removed"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+class ObjectStore:
+    """Files under a prefix of an object store, through obstore.
+
+    Credentials and region come from the usual environment variables of the store's own tools
+    (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, ...). An object is
+    put whole or not at all, so no name is ever half written.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"url": self.url}  # a connection does not travel to another process
+
+    @property
+    def client(self) -> Any:
+        """The obstore connection of this process."""
+        if "_client" not in self.__dict__:
+            self.__dict__["_client"] = _connect(self.url)
+        return self.__dict__["_client"]
+
+    def put(self, name: str, data: bytes) -> None:
+        self.client.put(name, data)
+
+    def create(self, name: str, data: bytes) -> bool:
+        from obstore.exceptions import AlreadyExistsError
+
+        try:
+            self.client.put(name, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def get(self, name: str) -> bytes:
+        return bytes(self.client.get(name).bytes())
+
+    def size(self, name: str) -> int | None:
+        meta = self.head(name)
+        return None if meta is None else int(meta["size"])
+
+    def head(self, name: str) -> dict[str, Any] | None:
+        """Size, time and tag of an object; None when absent."""
+        try:
+            return dict(self.client.head(name))
+        except FileNotFoundError:
+            return None
+
+    def list(self, folder: str) -> Iterator[str]:
+        for found in self._level(folder)["objects"]:
+            if not found["path"].rpartition("/")[2].startswith("."):
+                yield found["path"]
+
+    def folders(self, folder: str) -> Iterator[str]:
+        for prefix in self._level(folder)["common_prefixes"]:
+            if not prefix.rstrip("/").rpartition("/")[2].startswith("."):
+                yield prefix.rstrip("/")
+
+    def _level(self, folder: str) -> Any:
+        return self.client.list_with_delimiter(f"{folder}/" if folder else None)
+
+    def walk(self, folder: str) -> Iterator[dict[str, Any]]:
+        """Every object below `folder`: its `path`, `size`, `e_tag`."""
+        for page in self.client.list(f"{folder}/" if folder else None):
+            yield from page
+
+    def delete(self, name: str) -> None:
+        if self.head(name) is not None:  # some stores complain of what is not there
+            self.client.delete(name)
+
+    def remove(self, folder: str) -> None:
+        names = [found["path"] for found in self.walk(folder)]
+        if names:
+            self.client.delete(names)
+
+    def adopt(self, staged: Path, folder: str) -> None:
+        """Upload every file; the group's own `zarr.json` last, so that no half of it opens."""
+        files = sorted(path for path in staged.rglob("*") if path.is_file())
+        top = staged / "zarr.json"
+        for file in (*(f for f in files if f != top), *(f for f in files if f == top)):
+            self.client.put(f"{folder}/{file.relative_to(staged).as_posix()}", file)
+        shutil.rmtree(staged)
+
+    def location(self, name: str) -> str:
+        return f"{self.url}/{name}"
+
+
+def _connect(url: str) -> Any:
+    """An obstore connection. Raises UserError for an address nobody serves."""
+    from obstore.exceptions import BaseError
+    from obstore.store import from_url
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
+    options: dict[str, Any] = (
+        {"client_options": {"allow_http": True}} if (endpoint.startswith("http://")) else {}
+    )
+    try:
+        return from_url(url, **options)
+    except (BaseError, ValueError) as error:
+        raise UserError(
+            "this address cannot be opened",
+            where=url,
+            got=error,
+            expected="s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
+            remedy="check the address and the credentials in the environment",
+        ) from error

@@ -1,0 +1,98 @@
+"""Ingest by Ray tasks: the same collection to the byte, and a worker's death costs one case."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stored_makers import Npz, NpzFolder, info, picture, put, put_many, tables, tree, verify, volume
+
+from engine.collection import ingest as ingest_module
+from engine.collection.case import CuratedCase
+from engine.collection.ingest import ingest_source
+from engine.pipeline.pool import RayPool, ray_pool
+from engine.study import Runtime
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RayPool]:
+    """Workers must find the sources these tests define."""
+    here = Path(__file__).resolve().parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent.parent)]))
+        with ray_pool(Runtime(), 2) as found:
+            yield found
+
+
+class Deadly(NpzFolder):
+    """A folder with a file whose library takes the process down with it."""
+
+    def read(self, raw: Npz) -> list[CuratedCase]:  # type: ignore[override]
+        if raw.case == "poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(raw)
+
+
+def test_any_number_of_workers_makes_the_same_bytes(tmp_path: Path, pool: RayPool) -> None:
+    raw, here, there = tmp_path / "raw", tmp_path / "here.zarr", tmp_path / "there.zarr"
+    put_many(raw)
+    alone = ingest_source(NpzFolder(raw), here, unit_slices=4)
+    shared = ingest_source(NpzFolder(raw), there, unit_slices=4, pool=pool)
+    assert shared == alone
+    assert tables(there) == tables(here)
+    assert tree(there) == tree(here)
+    again = ingest_source(NpzFolder(raw), there, unit_slices=4, pool=pool)
+    assert (again.stored, again.unchanged) == (0, alone.stored)
+    assert tree(there) == tree(here)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_case_that_kills_its_worker_is_a_row_and_the_others_go_on(
+    tmp_path: Path, pool: RayPool, monkeypatch: pytest.MonkeyPatch, bundled: bool
+) -> None:
+    if not bundled:
+        monkeypatch.setattr(ingest_module, "TASK_BYTES", 0)
+    raw, out = tmp_path / "raw", tmp_path / "c.zarr"
+    for case in (volume("a"), volume("poison"), picture("q"), volume("z", n=3)):
+        put(raw, case)
+    report = ingest_source(Deadly(raw), out, pool=pool)
+    assert (report.stored, report.refused) == (3, 1)
+    (row,) = [r for r in tables(out)["exclusions"] if not r["slice_id"]]
+    assert (row["case_id"], row["reason"], row["refused"]) == ("ds/poison", "worker_died", True)
+    verify(out)
+
+
+def test_errors_of_a_reader_travel_back_as_rows(tmp_path: Path, pool: RayPool) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "c.zarr"
+    put(raw, volume("a"))
+    np.savez(raw / "bad.npz", refuse="truncated_file")
+    np.savez(raw / "bug.npz", crash=1)
+    report = ingest_source(NpzFolder(raw), out, pool=pool)
+    assert (report.stored, report.refused) == (1, 2)
+    reasons = {r["case_id"]: r["reason"] for r in tables(out)["exclusions"] if not r["slice_id"]}
+    assert reasons == {"ds/bad": "truncated_file", "ds/bug": "unreadable_file"}
+
+
+def test_ray_starts_with_the_first_task_only(tmp_path: Path, monkeypatch: Any) -> None:
+    import engine.pipeline.pool as pool_module
+
+    raw, out = tmp_path / "raw", tmp_path / "c.zarr"
+    put(raw, volume("a"))
+    ingest_source(NpzFolder(raw), out)
+
+    def refuse(runtime: Runtime) -> None:
+        raise AssertionError("nothing to do, and yet Ray was started")
+
+    monkeypatch.setattr(pool_module, "connected", refuse)
+    with ray_pool(Runtime(), 2) as lazy:
+        assert ingest_source(NpzFolder(raw), out, pool=lazy).unchanged == 1
+        put(raw, volume("b"))
+        with pytest.raises(AssertionError, match="yet Ray"):
+            ingest_source(NpzFolder(raw, info()), out, pool=lazy)

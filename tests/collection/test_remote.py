@@ -1,0 +1,180 @@
+"""Raw files and collections in an object store: the same rules, the same pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+from object_store import serve_s3
+from raw_makers import nifti, recipe, series
+from stored_makers import NpzFolder, info, picture, put, put_many, refs, tables, volume
+
+from engine.collection import lock
+from engine.collection.catalog import Catalog
+from engine.collection.ingest import ingest, ingest_cases, ingest_source
+from engine.collection.lock import collection_lock
+from engine.collection.raw_folder import RemoteFolder
+from engine.collection.reading import read_slices
+from engine.errors import CorruptDataError, UserError
+from engine.stores import LocalStore, ObjectStore, Url, place_of, store_of
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with serve_s3() as address:
+        yield address
+
+
+@pytest.fixture
+def root(bucket: str, request: pytest.FixtureRequest) -> str:
+    return f"{bucket}/{request.node.name.translate({ord(c): '-' for c in '[]/ '})}"
+
+
+def upload(folder: Path, address: str) -> None:
+    store = ObjectStore(address)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            store.put(file.relative_to(folder).as_posix(), file.read_bytes())
+
+
+def contents(store: ObjectStore | LocalStore, folder: str = "") -> dict[str, bytes]:
+    found = {name: store.get(name) for name in store.list(folder)}
+    for inner in store.folders(folder):
+        found.update(contents(store, inner))
+    return found
+
+
+def test_a_path_is_no_address() -> None:
+    assert place_of("a/b") == Path("a/b")
+    assert place_of("s3://bucket/c.zarr/") == "s3://bucket/c.zarr"
+    assert isinstance(store_of("gs://b/c"), ObjectStore)
+    assert Url("s3://b/c.zarr").resolve().name == "c.zarr"
+
+
+def test_a_remote_collection_equals_a_local_one_to_the_byte(tmp_path: Path, root: str) -> None:
+    raw, here, there = tmp_path / "raw", tmp_path / "c.zarr", f"{root}/c.zarr"
+    put_many(raw)
+    local = ingest_source(NpzFolder(raw), here, unit_slices=4)
+    assert ingest_source(NpzFolder(raw), there, unit_slices=4) == local
+    assert contents(ObjectStore(there)) == contents(LocalStore(here))
+    assert Catalog.open(there).fingerprint == Catalog.open(here).fingerprint
+    wanted = refs(here)
+    for ours, theirs in zip(read_slices(here, wanted), read_slices(there, wanted), strict=True):
+        assert np.array_equal(ours.image, theirs.image)
+        assert np.array_equal(ours.labels, theirs.labels)
+    again = ingest_source(NpzFolder(raw), there, unit_slices=4)
+    assert (again.stored, again.unchanged) == (0, local.stored)
+
+
+def test_changed_files_replace_their_arrays(tmp_path: Path, root: str) -> None:
+    raw, here, there = tmp_path / "raw", tmp_path / "c.zarr", f"{root}/c.zarr"
+    for seed in (1, 2):
+        put(raw, volume("a", seed=seed))
+        put(raw, picture("p", seed=seed))
+        put(raw, picture("q", seed=1))
+        for out in (here, there):
+            report = ingest_source(NpzFolder(raw), out)
+    assert report.rebuilt == 3  # the picture's neighbour shares its array
+    assert contents(ObjectStore(there)) == contents(LocalStore(here))
+
+
+def test_plain_zarr_opens_it(root: str, tmp_path: Path) -> None:
+    ingest_cases(info(), [volume("a")], f"{root}/c.zarr")
+    store = zarr.storage.ObjectStore(ObjectStore(f"{root}/c.zarr").client)
+    group = zarr.open_group(store, mode="r")
+    assert np.array_equal(group["ds/a/image"][...], volume("a").image)
+
+
+def test_a_lost_shard_is_no_background(root: str) -> None:
+    out = f"{root}/c.zarr"
+    ingest_cases(info(), [volume("a")], out)
+    ObjectStore(out).delete("ds/a/labels/c/0/0/0/0")
+    wanted = refs(out)
+    with pytest.raises(CorruptDataError, match="no such file"):
+        read_slices(out, wanted)
+
+
+def test_raw_files_in_a_bucket(tmp_path: Path, root: str) -> None:
+    raw = tmp_path / "raw"
+    for name in ("p1", "p2"):
+        image = np.arange(4 * 5 * 3, dtype=np.int16).reshape(4, 5, 3) + len(name)
+        labels = np.zeros((4, 5, 3), np.uint8)
+        labels[1:3, 1:4, :2] = 1
+        nifti(raw / f"images/{name}.nii.gz", image)
+        nifti(raw / f"labels/{name}.nii.gz", labels)
+    upload(raw, f"{root}/raw")
+    about = recipe(
+        series(
+            "images/{case}.nii.gz",
+            {"file": "labels/{case}.nii.gz", "kind": "mask", "structure": "s"},
+        )
+    )
+    local = ingest(about, raw, tmp_path / "c.zarr")
+    remote = ingest(about, f"{root}/raw", f"{root}/c.zarr")
+    assert (local.stored, remote) == (2, local)
+    here, there = tables(tmp_path / "c.zarr"), tables(f"{root}/c.zarr")
+    assert here == there
+    folder = RemoteFolder(f"{root}/raw")
+    assert (folder.names(""), folder.is_folder("images"), folder.is_file("images")) == (
+        ["images", "labels"], True, False,
+    )  # fmt: skip
+
+
+def test_unchanged_raw_files_are_not_fetched_again(
+    tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "raw"
+    nifti(raw / "i/a.nii.gz", np.ones((4, 5, 3), np.int16))
+    nifti(raw / "l/a.nii.gz", np.ones((4, 5, 3), np.uint8))
+    upload(raw, f"{root}/raw")
+    about = recipe(
+        series("i/{case}.nii.gz", {"file": "l/{case}.nii.gz", "kind": "mask", "structure": "s"})
+    )
+    out = tmp_path / "c.zarr"
+    assert ingest(about, f"{root}/raw", out).stored == 1
+    fetched: list[str] = []
+    real = ObjectStore.get
+
+    def get(self: ObjectStore, name: str) -> bytes:
+        fetched.append(name)
+        return real(self, name)
+
+    monkeypatch.setattr(ObjectStore, "get", get)
+    assert ingest(about, f"{root}/raw", out).unchanged == 1
+    assert fetched == []
+    nifti(raw / "l/a.nii.gz", np.pad(np.ones((3, 5, 3), np.uint8), ((1, 0), (0, 0), (0, 0))))
+    upload(raw, f"{root}/raw")
+    assert ingest(about, f"{root}/raw", out).rebuilt == 1
+    assert fetched
+
+
+def test_two_ingests_of_one_address(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ObjectStore(f"{root}/c.zarr")
+    with collection_lock(store), pytest.raises(UserError, match="renewed its lease"):
+        ingest_cases(info(), [volume("a")], f"{root}/c.zarr")
+    assert ingest_cases(info(), [volume("a")], f"{root}/c.zarr").stored == 1
+    assert store.size("catalog/.lock") is None
+
+
+def test_the_lease_of_a_killed_ingest_expires(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ObjectStore(f"{root}/c.zarr")
+    store.put("catalog/.lock", b'{"process": 1, "host": "gone"}')
+    with pytest.raises(UserError, match="process 1 on gone"):
+        ingest_cases(info(), [volume("a")], f"{root}/c.zarr")
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 0.2)
+    time.sleep(0.3)
+    assert ingest_cases(info(), [volume("a")], f"{root}/c.zarr").stored == 1
+
+
+def test_an_address_without_a_collection(root: str) -> None:
+    with pytest.raises(UserError, match="no collection here"):
+        Catalog.open(f"{root}/nothing.zarr")
+    ObjectStore(root).put("other/thesis.docx", b"x")
+    with pytest.raises(UserError, match="not a collection"):
+        ingest_cases(info(), [volume("a")], f"{root}/other")
+    with pytest.raises(UserError, match="cannot be opened"):
+        Catalog.open("nosuchscheme://bucket/c.zarr")
