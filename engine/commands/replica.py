@@ -54,10 +54,12 @@ def _one(name: str, folder: Path) -> None:
         )
     _prepare(folder, recipe)
     made = write_replica(recipe, folder)
-    out(
-        f"{recipe.dataset}: {count(len(made.cases), 'case')} in "
-        f"{count(len(made.files), 'file or folder')} -> {folder}"
+    files = sum(
+        sum(1 for _ in (folder / path).iterdir()) if path.endswith("/") else 1
+        for path in made.files
     )
+    cases = count(len(made.cases), "case")
+    out(f"{recipe.dataset}: {cases} in {count(files, 'file')} -> {folder}")
     out(f"  samscope ingest {name} {folder} --out {folder.parent / 'collection.zarr'}")
 
 
