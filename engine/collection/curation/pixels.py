@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -105,7 +104,7 @@ def look(
     def work(batch: Index) -> list[_Seen] | tuple[str, str]:
         refs = frame.refs(batch)
         try:
-            pixels = read_slices(Path(collection), refs)
+            pixels = read_slices(collection, refs)
         except CorruptDataError as error:
             return refs[0].array_path, f"{error.what}: {error.got}"
         return [_see(frame, *one) for one in zip(batch, refs, pixels, strict=True)]

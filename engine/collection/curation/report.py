@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -69,7 +70,7 @@ class CurationReport:
 
 
 def survey(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     effort: Effort = "fast",
     workers: int | None = None,
@@ -78,6 +79,7 @@ def survey(
     """Examine a collection; returns the report and the joined tables it was made from.
 
     Args:
+        path: folder or address of the collection.
         effort: `off` reads no pixels, `fast` a few slices of each case, `all` every slice.
         workers: threads; None: the CPUs.
 
@@ -93,7 +95,7 @@ def survey(
         looked = look(path, frame, rows, workers=workers, on_progress=on_progress)
     seconds = round(time.monotonic() - started, 1)
     report = CurationReport(
-        collection=Path(path).name,
+        collection=PurePath(path).name,
         fingerprint=catalog.fingerprint,
         effort=effort,
         counts=count(frame),
