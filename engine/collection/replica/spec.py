@@ -45,6 +45,7 @@ class Write(Frozen):
     label_stack: Literal["dicom", "png", "bmp", "tif"] = Field(
         "png", description="files of a label folder"
     )
+    mat73: bool = Field(False, description="MATLAB files of version 7.3 instead of 5")
     polygons: bool = Field(False, description="objects as polygons rather than runs of pixels")
     dicom_label: Literal["seg", "rtstruct"] = Field("seg", description="what a .dcm label is")
     tags: dict[str, str] = Field(default_factory=dict, description="DICOM: keyword: value")

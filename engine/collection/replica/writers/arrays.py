@@ -33,16 +33,29 @@ def write_hdf5(path: Path, pieces: Sequence[Piece], done: Done) -> None:
 
 
 def write_mat(path: Path, pieces: Sequence[Piece], done: Done) -> None:
-    """MATLAB 5, or 7.3 (HDF5 behind a MATLAB header) where `a/b` names a field of a struct."""
+    """MATLAB 5, or 7.3: HDF5 behind a MATLAB header, axes reversed; `a/b` is a field of a struct."""
     named = _named(pieces)
-    if not any("/" in name for name in named):
-        scipy.io.savemat(path, named, do_compression=True)
+    if not pieces[0].write.mat73:
+        scipy.io.savemat(path, _structs(named), do_compression=True)
         return
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, array in named.items():
-            file.create_dataset(name, data=array)
+            stored = file.create_dataset(name, data=array.T)
+            stored.attrs["MATLAB_class"] = np.bytes_(array.dtype.name)
     with path.open("r+b") as stream:
         stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+
+
+def _structs(named: dict[str, Any]) -> dict[str, Any]:
+    """Names with `/` as nested mappings."""
+    out: dict[str, Any] = {}
+    for name, array in named.items():
+        *outer, last = name.split("/")
+        place = out
+        for part in outer:
+            place = place.setdefault(part, {})
+        place[last] = array
+    return out
 
 
 def _named(pieces: Sequence[Piece]) -> dict[str, Any]:
