@@ -190,10 +190,8 @@ def _fit(image: NDArray[np.generic], dtype: np.dtype[np.generic]) -> NDArray[np.
 
 def seen_image(
     layout: Layout, values: Sequence[NDArray[np.generic]], frame: Frame
-) -> NDArray[np.generic] | None:
-    """The oriented image of a case; three equal channels are one. None where it is not exact."""
-    if layout.lossy:
-        return None
+) -> NDArray[np.generic]:
+    """The oriented image of a case; three equal channels are one."""
     if frame.index is None:
         image = np.stack(values)
     else:

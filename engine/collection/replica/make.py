@@ -245,7 +245,7 @@ def _true(
     target: Target,
     layout: Layout,
     frame: Frame,
-    image: NDArray[np.generic] | None,
+    image: NDArray[np.generic],
     masks: dict[tuple[str, int], Mask],
 ) -> TrueCase:
     shape = layout.grid.oriented(np.zeros(layout.grid.shape, np.bool_), layout.plane).shape
@@ -261,6 +261,7 @@ def _true(
         layout.plane,
         (slices, shape[1], shape[2]),
         image,
+        layout.lossy,
         masks,
         spacing,
         target.split,

@@ -18,7 +18,8 @@ class TrueCase:
     Attributes:
         case, subject, modality, plane: as the catalog must have them, frame suffix included.
         shape: (slices, rows, columns).
-        image: [slice, y, x] or [slice, y, x, 3]; None where the format is lossy.
+        image: [slice, y, x] or [slice, y, x, 3], values as drawn.
+        lossy: whether the format changes the image's values a little.
         masks: (structure, instance) -> bool[slice, y, x], at least one pixel each.
         spacing_mm: (slice, row, column), None where the catalog must not know it.
         split: official split, None where the recipe names none.
@@ -29,7 +30,8 @@ class TrueCase:
     modality: str
     plane: str
     shape: tuple[int, int, int]
-    image: NDArray[np.generic] | None
+    image: NDArray[np.generic]
+    lossy: bool
     masks: dict[tuple[str, int], Mask]
     spacing_mm: tuple[float | None, float | None, float | None]
     split: str | None = None

@@ -33,7 +33,7 @@ def write_hdf5(path: Path, pieces: Sequence[Piece], done: Done) -> None:
 
 
 def write_mat(path: Path, pieces: Sequence[Piece], done: Done) -> None:
-    """MATLAB 5, or 7.3: HDF5 behind a MATLAB header, axes reversed; `a/b` is a field of a struct."""
+    """MATLAB 5, or 7.3: HDF5 with axes reversed; `a/b` is a field of a struct."""
     named = _named(pieces)
     if not pieces[0].write.mat73:
         scipy.io.savemat(path, _structs(named), do_compression=True)
