@@ -187,6 +187,14 @@ def test_a_placeholder_of_a_label_needs_text(tmp_path: Path) -> None:
         write_replica(make.recipe(series), tmp_path)
 
 
+def test_a_shape_must_have_room_for_all_structures(tmp_path: Path) -> None:
+    many = {f"part_{n}": n for n in range(1, 40)}
+    label = {"file": "seg/{case}.png", "kind": "values", "structures": many}
+    replica = {"cases": [{"case": "a"}], "shape": [6, 6]}
+    with pytest.raises(UserError, match="too small for all structures"):
+        write_replica(make.recipe(make.series("{case}.png", label), replica=replica), tmp_path)
+
+
 def test_sequences_of_one_head_share_a_segmentation(tmp_path: Path) -> None:
     label = {"file": "{subject}/seg.nii.gz", "kind": "values", "structures": {"a": 1, "b": 2}}
     two = [

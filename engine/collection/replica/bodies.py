@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.collection.phantoms.anatomy import ellipsoid, grid, smooth_noise
-from engine.collection.phantoms.base import Shot, subject_generator
+from engine.collection.phantoms.base import Shot, subject_generator, subject_name
 from engine.collection.phantoms.families import FAMILIES
 from engine.collection.replica.truth import Mask
 
@@ -45,6 +45,9 @@ _BY_MODALITY = {
     "electron microscopy": "electron",
     "microscopy": "fluorescence",
 }
+_SUBJECTS = {"abdomen_ct": 4, "abdomen_mr": 1, "brain": 2, "fundus": 1}
+"""Numbers of the subjects drawn where not 0: those that show most structures."""
+
 _LIKE = {"FLAIR": "T2-FLAIR", "DWI": "DW", "LGE": "CMR"}
 
 
@@ -134,7 +137,8 @@ def _shots(modality: str) -> tuple[Shot, ...]:
 
 @lru_cache(maxsize=16)
 def _subject(family: str) -> tuple[Shot, ...]:
-    return FAMILIES.get(family).draw(subject_generator(family, "replica-0000", 0))
+    name = subject_name("replica", _SUBJECTS.get(family, 0))
+    return FAMILIES.get(family).draw(subject_generator(family, name, 0))
 
 
 def _shapes(shape: tuple[int, ...], rng: np.random.Generator, variant: int) -> Body:

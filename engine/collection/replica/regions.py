@@ -11,6 +11,7 @@ from scipy.ndimage import binary_fill_holes, label
 
 from engine.collection.phantoms.anatomy import ellipsoid, grid, smooth_noise
 from engine.collection.replica.truth import Mask
+from engine.errors import UserError
 
 _LEAST_PX = 6
 _TRIES = 12
@@ -28,8 +29,8 @@ def draw_regions(
     """One non-empty region per name, in their order.
 
     Args:
-        names: what the regions are; a phantom mask of the same words is taken, any of the others
-            for about half of the rest.
+        names: what the regions are; a phantom mask of the same words is taken, else one with
+            some of them, else any of the others for about half of the rest.
         pool: masks of the body.
         shape: of the regions.
         apart: regions may not overlap: what comes later gets what is left.
@@ -59,6 +60,9 @@ def _from_pool(
     for known, mask in pool.items():
         if _words(known) == _words(name):
             return mask
+    for known in left:
+        if _words(known) <= _words(name) or _words(name) <= _words(known):
+            return left.pop(known)
     if left and rng.random() < 0.5:
         other = next(iter(left))
         mask = left.pop(other)
@@ -68,19 +72,23 @@ def _from_pool(
 
 
 def _words(name: str) -> frozenset[str]:
-    """Words without order: `left_kidney` is `kidney_left`."""
-    return frozenset(re.findall(r"[a-z0-9]+", name.lower()))
+    """Words without order and plural: `left_kidneys` is `kidney_left`."""
+    return frozenset(word.rstrip("s") for word in re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _drawn(free: Mask, share: int, rng: np.random.Generator, solid: bool) -> Mask:
     """A deformed ellipse around a free place, within what is free; never empty.
 
     Raises:
-        ValueError: nothing is free.
+        UserError: nothing is free.
     """
     places = np.argwhere(free)
     if not len(places):
-        raise ValueError("the shape is too small for so many structures")
+        raise UserError(
+            "the replica is too small for all structures of a label file",
+            got=f"shape {free.shape}",
+            remedy="give replica: a larger shape:",
+        )
     best = np.zeros_like(free)
     for attempt in range(_TRIES):
         centre = places[int(rng.integers(len(places)))]
