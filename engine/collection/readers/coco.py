@@ -77,7 +77,7 @@ class CocoFile:
         size = picture_size(image, self.path)
         if image is None:
             return RawObjects((), ())  # picture_size has refused already
-        entry = self._entry(image.path)
+        entry = self.entry(image.path)
         check_size((entry.get("height"), entry.get("width")), size, self.path, "the image's entry")
         found = self.annotations.get(entry.get("id"), [])
         gathered, crowds = Gathered(self.path), list[str]()
@@ -90,8 +90,12 @@ class CocoFile:
             gathered.add(name, number, self._mask(annotation, size))
         return gathered.result([*self.categories.values(), *crowds])
 
-    def _entry(self, image: Path) -> Entry:
-        """The picture's entry: its file_name must be the end of the path, the longest one wins."""
+    def entry(self, image: Path) -> Entry:
+        """The picture's entry: its file_name must be the end of the path, the longest one wins.
+
+        Raises:
+            CaseRefusedError: `foreign_reference` where no name fits, or two do equally.
+        """
         parts = list(image.parts)
         fitting: list[tuple[int, Entry]] = []
         for entry in self.images.get(image.name, []):

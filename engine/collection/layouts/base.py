@@ -1,0 +1,143 @@
+"""What a look at a folder gives: a recipe as text, with comments on what was seen and was not."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import yaml
+
+from engine.collection.layouts.listing import Listing
+from engine.collection.recipe import Recipe
+from engine.configuration import validate
+
+DECIDE = "DECIDE: "
+"""Begins every comment on something a look cannot decide."""
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One series of a proposal: its fields and the comments above them."""
+
+    fields: dict[str, Any]
+    comments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A layout that fits a folder.
+
+    Attributes:
+        layout: its name for people.
+        certainty: 0..1, to choose between layouts that fit.
+        found: sentences about what was found.
+        parts: series of the recipe.
+        words: fields of the data set that the files themselves state (title, licence, ...).
+    """
+
+    layout: str
+    certainty: float
+    found: tuple[str, ...]
+    parts: tuple[Part, ...]
+    words: dict[str, str]
+
+    @property
+    def decisions(self) -> list[str]:
+        """What a person has to decide, each once."""
+        asked = [ask for name, ask in _ASK.items() if name not in self.words]
+        comments = [comment for part in self.parts for comment in part.comments]
+        asked += [comment.partition(DECIDE)[2] for comment in comments if DECIDE in comment]
+        return list(dict.fromkeys(asked))
+
+    def with_distinct_cases(self) -> Proposal:
+        """The same, with the number of the series before the name of every case."""
+        parts = tuple(
+            Part({**p.fields, "case": f"{n}_{p.fields.get('case', '{case}')}"}, p.comments)
+            for n, p in enumerate(self.parts, 1)
+        )
+        return replace(self, parts=parts)
+
+
+class Layout(Protocol):
+    """One way in which data sets are laid out."""
+
+    def __call__(self, listing: Listing) -> Proposal | None:
+        """The proposal for a folder of this layout; None where it is another."""
+        ...
+
+
+def recipe_text(proposal: Proposal, dataset: str, others: Sequence[str] = ()) -> str:
+    """The proposal as a recipe with comments; loads as one.
+
+    Raises:
+        UserError: the proposal is no valid recipe (a bug of the layout).
+    """
+    lines = [f"# Proposed by a look at the files; layout: {proposal.layout}."]
+    lines += [line for found in proposal.found for line in _comment(found)]
+    lines += [f"# Would fit too, less surely: {', '.join(others)}."] if others else []
+    lines += ["# Lines with DECIDE need a person; then run `samscope validate` on it."]
+    for name in ("dataset", "title", "licence", "source"):
+        value = dataset if name == "dataset" else proposal.words.get(name)
+        lines.append(_word(name, value))
+    lines += ["version: 1", "series:"]
+    for part in proposal.parts:
+        lines += [line for comment in part.comments for line in _comment(comment, "  ")]
+        lines += ["  " + line for line in _dump([part.fields])]
+    text = "\n".join(lines) + "\n"
+    validate(yaml.safe_load(text), Recipe, "recipe", where="proposal")
+    return text
+
+
+def _comment(text: str, indent: str = "") -> list[str]:
+    """Comment lines of at most 100 characters; further ones are indented."""
+    first = f"{indent}# "
+    return textwrap.wrap(
+        text, 100, initial_indent=first, subsequent_indent=f"{first}  ", break_long_words=False
+    )
+
+
+def _word(name: str, value: str | None) -> str:
+    line = _dump({name: value or UNKNOWN}, False)[0]
+    return line if value else f"{line}  # {DECIDE}{_ASK[name]}"
+
+
+_ASK = {
+    "title": "a name for people",
+    "licence": "may it be used, and how?",
+    "source": "where do the files come from?",
+}
+
+
+class _Plain(yaml.SafeDumper):
+    """Repeats what is said twice instead of pointing at it."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _dump(value: Any, leaves_in_line: bool | None = None) -> list[str]:
+    """YAML lines; None writes lists and mappings of plain values in one line each."""
+    text = yaml.dump(
+        value,
+        Dumper=_Plain,
+        sort_keys=False,
+        allow_unicode=True,
+        width=96,
+        default_flow_style=leaves_in_line,
+    )
+    return str(text).splitlines()
+
+
+def count(number: int, noun: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def one_line(text: str, limit: int = 160) -> str:
+    """Text of a file or a message as (part of) a comment."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= limit else flat[: limit - 3] + "..."

@@ -1,0 +1,211 @@
+"""Pairs: `images/` and `masks/`, `imagesTr/` and `labelsTr/`, `x.png` and `x_mask.png`, ..."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from glob import escape
+from typing import Any
+
+from engine.collection.layouts.base import DECIDE, Part, Proposal, count
+from engine.collection.layouts.images import image_fields
+from engine.collection.layouts.listing import Listing
+from engine.collection.layouts.looking import look_at
+from engine.collection.layouts.meaning import proposed_meaning
+from engine.collection.layouts.pairing import File, Pair, pairs_of
+from engine.collection.template import search
+
+_LOSSY = (".jpg", ".jpeg")
+_FOLDERS = ("subject", "part", "group", "folder")
+_MOST_SERIES = 12
+_SHOWN = 12
+_LISTED = 30  # images whose names are written out where no pattern tells them from labels
+
+Kind = tuple[Any, ...]
+
+
+def look(listing: Listing) -> Proposal | None:
+    """One series per kind of image and label."""
+    pairs = _spelled_out(pairs_of(listing.pictures))
+    groups: dict[Kind, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(_kind(pair), []).append(pair)
+    ranked = sorted(groups.values(), key=len, reverse=True)[:_MOST_SERIES]
+    series: dict[Kind, list[list[Pair]]] = {}
+    for group in ranked:
+        series.setdefault(_image_kind(group[0]), []).append(group)
+    parts = [part for some in series.values() if (part := _part(listing, some))]
+    if not parts:
+        return None
+    used = {path for pair in pairs for path in (pair.image.path, pair.label_path)}
+    images = {pair.image.path for pair in pairs}
+    share = len(used) / len(listing.pictures)
+    found = [
+        f"{count(len(images), 'image')} with a label, "
+        f"of {count(len(listing.pictures), 'picture file')}"
+    ]
+    left = [path for path in listing.pictures if path not in used]
+    if left:
+        found.append(f"in no pair: {len(left)} files, such as {left[0]}")
+    return Proposal(
+        "pairs of images and labels", 0.3 + 0.45 * share, tuple(found), tuple(parts), {}
+    )
+
+
+def _spelled_out(pairs: list[Pair]) -> list[Pair]:
+    """`{structure}` would also fit other label files of its images: there each gets its name."""
+    exact = {_image_kind(pair) for pair in pairs if pair.structure is None}
+    return [
+        Pair(pair.image, replace(pair.label, suffix=pair.label.suffix + pair.structure))
+        if pair.structure is not None and _image_kind(pair) in exact
+        else pair
+        for pair in pairs
+    ]
+
+
+def _image_kind(pair: Pair) -> Kind:
+    return pair.image.form, len(pair.image.folders), _fixed(pair.image)
+
+
+def _kind(pair: Pair) -> Kind:
+    return (
+        _image_kind(pair),
+        pair.label.form,
+        _fixed(pair.label),
+        len(pair.label.folders),
+        pair.structure is None,
+    )
+
+
+def _fixed(file: File) -> tuple[Any, ...]:
+    """Folders whose names say the role: they never become placeholders."""
+    return tuple(
+        (place, folder)
+        for place, (folder, key) in enumerate(zip(file.folders, file.key, strict=True))
+        if "*" in key
+    )
+
+
+def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
+    """A series: the images of all groups, a label source for each group."""
+    pairs = [pair for group in groups for pair in group]
+    images = sorted({pair.image.path for pair in pairs})
+    names = _placeholders(pairs)
+    if names is None:
+        return None
+    template, case = _image_template(pairs, names)
+    seen = look_at(listing.root, images, labels=False)
+    fields, notes = image_fields(seen, None)
+    comments = [f"{count(len(images), 'image')}: {seen.summary}", *notes]
+    labels = []
+    for number, group in enumerate(groups):
+        file = _label_template(group[0], names, _own(pairs))
+        source, more = _source(listing, group, file, number, len(groups) > 1)
+        if len({pair.image.path for pair in group}) < len(images):
+            source["optional"] = True
+        labels.append(source)
+        comments += more
+    if "{subject}" not in template:
+        comments.append(f"{DECIDE}patients: here a case is a subject; subject: <template>")
+    else:
+        comments.append(f"{DECIDE}is the folder {{subject}} the patient?")
+    where = _where(listing, template, pairs)
+    body = {
+        "images": template,
+        **({"case": case} if case else {}),
+        **({"where": {"case": where}} if where else {}),
+        **fields,
+        "labels": labels,
+    }
+    return Part(body, tuple(comments))
+
+
+def _where(listing: Listing, template: str, pairs: list[Pair]) -> str | list[str] | None:
+    """Patterns of `{case}` that keep out files the template fits and that are no images."""
+    if "{case}" not in template:
+        return None
+    labels = {pair.label_path for pair in pairs}
+    fitting = {match.path for match in search(listing.root, template)}
+    start = "[!.]" if listing.hidden else ""
+    if not fitting & labels:
+        return f"{start}*" if start else None
+    bases = sorted({pair.image.base for pair in pairs})
+    ends = {pair.label.suffix[-1:] for pair in pairs if pair.structure is None}
+    end = ends.pop() if len(ends) == 1 else ""
+    if end.isalnum() and not any(base.endswith(end) for base in bases):
+        return f"{start}*[!{end}]"
+    return [escape(base) for base in bases] if len(bases) <= _LISTED else None
+
+
+def _placeholders(pairs: list[Pair]) -> dict[int, str] | None:
+    """Placeholder per level of folders that is not the same for all images."""
+    names = dict[int, str]()
+    free = iter(_FOLDERS)
+    for level in range(len(pairs[0].image.folders)):
+        column = {pair.image.folders[level] for pair in pairs}
+        if len(column) > 1:
+            same = all(pair.image.folders[level] == pair.image.base for pair in pairs)
+            name = "case" if same else next(free, None)
+            if name is None:
+                return None
+            names[level] = name
+    return names
+
+
+def _image_template(pairs: list[Pair], names: dict[int, str]) -> tuple[str, str | None]:
+    """(images, case): a case is named by what differs."""
+    image = pairs[0].image
+    own = _own(pairs)
+    name = f"{image.prefix}{own}{image.suffix}{image.ending}"
+    folders = [f"{{{names[n]}}}" if n in names else f for n, f in enumerate(image.folders)]
+    template = "/".join([*folders, name])
+    if not names and own != "{case}":
+        return template, name[: len(name) - len(image.ending)]
+    if own == "{case}" and len({p.image.base for p in pairs}) == len({p.image.path for p in pairs}):
+        return template, None
+    levels = [f"{{{name}}}" for name in names.values() if name != "case" or own != "{case}"]
+    return template, "_".join([*levels, *(["{case}"] if own == "{case}" else [])])
+
+
+def _own(pairs: list[Pair]) -> str:
+    """What stands for the base of the names: themselves where they are all the same."""
+    bases = {pair.image.base for pair in pairs}
+    base = bases.pop()
+    in_image_folder = any("*" in key for key in pairs[0].image.key)
+    alone = in_image_folder and len({pair.image.path for pair in pairs}) == 1
+    return "{case}" if bases or (alone and base) else base
+
+
+def _source(
+    listing: Listing, group: list[Pair], file: str, number: int, several: bool
+) -> tuple[dict[str, Any], list[str]]:
+    paths = sorted(pair.label_path for pair in group)
+    label = group[0].label
+    seen = look_at(listing.root, paths, labels=True)
+    meaning, comments = proposed_meaning(seen, label.ending.lower() in _LOSSY)
+    source: dict[str, Any] = {"file": file, **meaning}
+    if "{structure}" in source["file"]:
+        counts = Counter(str(pair.structure) for pair in group)
+        source = {"file": source["file"], "kind": "mask"}
+        if "threshold" in meaning:
+            source["threshold"] = meaning["threshold"]
+        shown = ", ".join(f"{name} ({count})" for name, count in counts.most_common(_SHOWN))
+        comments = [f"{count(len(counts), 'structure')} by file name: {shown}"]
+    elif several and source.get("structure"):
+        word = f"{label.prefix}{label.suffix}".strip("_-. ")
+        source["structure"] = f"{word or 'object'}_{number + 1}"
+    elif several and isinstance(source.get("structures"), dict):
+        named = source["structures"].items()
+        source["structures"] = {f"label_{number + 1}_{name}": value for name, value in named}
+    return source, [f"{source['file']}: {seen.summary}", *comments]
+
+
+def _label_template(pair: Pair, names: dict[int, str], own: str) -> str:
+    label = pair.label
+    end = "{structure}" if pair.structure is not None else ""
+    name = f"{label.prefix}{own}{label.suffix}{end}{label.ending}"
+    folders = [
+        f"{{{names[n]}}}" if n in names and "*" not in label.key[n] else folder
+        for n, folder in enumerate(label.folders)
+    ]
+    return "/".join([*folders, name])
