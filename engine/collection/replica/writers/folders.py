@@ -113,10 +113,13 @@ def _in_series(piece: Piece, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _names(piece: Piece, ending: str) -> list[str]:
-    """Names per slice; of every other case in falling order, as some scanners number."""
-    assert piece.values is not None
+    """Names per slice; of every other DICOM series in falling order, as some scanners number.
+
+    Pictures have no place but that in the order of their names.
+    """
     n = piece.stored.shape[2]
-    numbers = range(n, 0, -1) if piece.number % 2 else range(1, n + 1)
+    falling = piece.write.stack == "dicom" and piece.number % 2
+    numbers = range(n, 0, -1) if falling else range(1, n + 1)
     return [f"IMG-{number:04d}.{ending}" for number in numbers]
 
 
