@@ -16,14 +16,14 @@ from engine.errors import UserError
 
 VERBS = (
     "demo", "ingest", "validate", "plan", "evaluate", "status", "sql", "ask", "report",
-    "phantoms", "train", "info",
+    "phantoms", "train", "info", "curation", "export", "replica", "datasets",
 )  # fmt: skip
 
 
 def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     assert {command.callback.__name__ for command in app.registered_commands} == set(VERBS)
-    for verb in VERBS:
-        assert run([verb, "--help"]) == 0
+    for verb in (*VERBS, "recipe init"):
+        assert run([*verb.split(), "--help"]) == 0
         assert f"samscope {verb}" in capsys.readouterr().out
 
 
@@ -37,6 +37,8 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
         (["plan", "nowhere.yaml", "-c", "c"], ["cannot read the study", "nowhere.yaml"]),
         (["report", "nowhere"], ["not a run directory"]),
         (["info", "nowhere.pth"], ["nowhere.pth"]),
+        (["export", "nowhere", "--to", "coco", "-o", "o"], ["no collection here"]),
+        (["recipe", "init", "nowhere"], ["no such folder"]),
         (["evaluate", "s.yaml"], ["Missing option", "remedy: samscope evaluate --help"]),
         (["sql", "r", "FROM x", "-f", "xml"], ["remedy: samscope sql --help"]),
         (["evaluate", "s", "-c", "c", "-o", "o", "--attempts", "11"], ["it must be at most 10"]),
