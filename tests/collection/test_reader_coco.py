@@ -294,10 +294,21 @@ def test_colour_pictures_have_the_size_of_their_pixels(tmp_path: Path) -> None:
 def test_full_masks_of_many_annotations_are_refused_before_memory_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.collection.readers.limits.MOST_BYTES", 5000)
-    whole = {"segmentation": {"size": list(SIZE), "counts": [0, 117]}}
-    assert len(read(coco(tmp_path / "a.json", [whole] * 40, SIZE)).objects) == 40
-    assert refused(coco(tmp_path / "b.json", [whole] * 50, SIZE)).code == "too_large"
+    monkeypatch.setattr("engine.collection.readers.limits.MOST_BYTES", 500_000)
+    size, image = (100, 100), picture("/raw/a.png", 100, 100)
+    whole = {"segmentation": {"size": [100, 100], "counts": [0, 10_000]}}
+    assert len(read(coco(tmp_path / "a.json", [whole] * 40, size), image).objects) == 40
+    assert refused(coco(tmp_path / "b.json", [whole] * 60, size), image).code == "too_large"
+
+
+def test_a_text_of_brackets_is_refused_before_it_becomes_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.collection.readers.limits.MOST_BYTES", 2**20)
+    path = tmp_path / "c.json"
+    path.write_text("[" + "[]," * 20_000 + "[]]")
+    assert refused(path).code == "too_large"
+    assert read(coco(tmp_path / "a.json", [{"segmentation": [TRIANGLE]}], SIZE)).objects
 
 
 def test_the_reader_is_found_by_the_ending() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import zarr
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
 from engine.collection.store import zarr_place
 from engine.errors import UserError, nearest
+from engine.identity import case_id
 from engine.stores import store_of
 
 Row = dict[str, Any]
@@ -90,18 +92,23 @@ class StoredDataset:
         Raises:
             CorruptDataError: pixels cannot be read.
         """
-        slices = _grouped(self.catalog.slices.to_pylist(), "case_id")
-        objects = _grouped(self.catalog.objects.to_pylist(), "slice_id")
+        slices = _Runs.of(self._own("slices"), "case_id")
+        objects = _Runs.of(self._own("objects"), "slice_id")
         attributes: dict[str, Row] = {}
-        own = pc.equal(self.catalog.cases["dataset"], self.name)
-        for row in self.catalog.cases.filter(own).to_pylist():
-            mine = sorted(slices.get(row["case_id"], []), key=lambda s: s["slice"])
+        for row in self._own("cases").to_pylist():
+            mine = sorted(slices.rows(row["case_id"]), key=lambda s: s["slice"])
             if mine:
                 path = mine[0]["array_path"]
                 if path not in attributes:
                     attributes = {path: self._attributes(path)}
-                found = [objects.get(s["slice_id"], []) for s in mine]
+                found = [objects.rows(s["slice_id"]) for s in mine]
                 yield self._case(row, mine, found, attributes[path])
+
+    def _own(self, name: str) -> pa.Table:
+        """The dataset's rows of a table; every id begins with the dataset."""
+        table = self.catalog.table(name)
+        key = "object_id" if name == "objects" else "case_id"
+        return table.filter(pc.starts_with(table[key], case_id(self.name, "")))
 
     def _attributes(self, array_path: str) -> Row:
         place = zarr_place(store_of(self.catalog.path), array_path)
@@ -143,11 +150,28 @@ def stored_datasets(catalog: Catalog, dataset: str | None) -> list[StoredDataset
     return [StoredDataset(catalog, rows[name]) for name in ([dataset] if dataset else rows)]
 
 
-def _grouped(rows: list[Row], key: str) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[key], []).append(row)
-    return groups
+@dataclass(frozen=True)
+class _Runs:
+    """A table whose rows with equal keys lie together (catalog tables are sorted by their ids).
+
+    Rows become Python objects when asked for: a catalog may hold millions.
+    """
+
+    table: pa.Table
+    places: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, table: pa.Table, key: str) -> _Runs:
+        ends = pc.run_end_encode(table[key].combine_chunks())
+        stops = ends.run_ends.to_numpy().tolist()
+        keys = ends.values.to_pylist()
+        starts = [0, *stops[:-1]]
+        return cls(table, dict(zip(keys, zip(starts, stops, strict=True), strict=True)))
+
+    def rows(self, key: str) -> list[Row]:
+        start, stop = self.places.get(key, (0, 0))
+        rows: list[Row] = self.table.slice(start, stop - start).to_pylist()
+        return rows
 
 
 def _ref(row: Row, case: Row) -> SliceRef:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.collection.readers import limits
 from engine.collection.readers.base import PLAIN, How, ImageFile, RawImage, RawObjects, refuse
 from engine.collection.readers.coco import CocoFile
 from engine.collection.readers.labelme import LabelMeFile
@@ -23,7 +24,21 @@ _KINDS: tuple[tuple[frozenset[str], Callable[[dict[str, object], Path], LabelFil
 
 
 def parse_json(content: bytes, path: Path) -> object:
-    """The value of a JSON text. Raises CaseRefusedError `unreadable_file` or `truncated_file`."""
+    """The value of a JSON text.
+
+    Raises:
+        CaseRefusedError: `unreadable_file`, `truncated_file`, or `too_large` where its objects
+            would not fit into memory.
+    """
+    if _as_objects(content) > limits.MOST_BYTES:
+        raise refuse(
+            "too_large",
+            "the JSON would not fit into memory as objects",
+            path,
+            got=f"{len(content):,} bytes of text, about {_as_objects(content):,} as objects",
+            expected=f"at most {limits.MOST_BYTES:,}",
+            remedy="split it, for example by train and test",
+        )
     try:
         return json.loads(content)
     except json.JSONDecodeError as error:
@@ -44,6 +59,13 @@ def parse_json(content: bytes, path: Path) -> object:
             got=shown(words),
             remedy="fetch the file again",
         ) from error
+
+
+def _as_objects(content: bytes) -> int:
+    """Bytes that a JSON text takes as objects, by its signs: brackets, commas, quotes, colons."""
+    count = content.count
+    containers, items = count(b"[") + count(b"{"), count(b",")
+    return 1 + 88 * containers + 40 * items + 40 * count(b'"') + 100 * count(b":") + len(content)
 
 
 def _parse(content: bytes, path: Path) -> LabelFile:
