@@ -185,7 +185,8 @@ def validate(recipe: Recipe, raw_dir: RawDir) -> int:
 @app.command()
 def curation(
     collection: Annotated[
-        Path, typer.Argument(metavar="COLLECTION", help="A collection made by `samscope ingest`.")
+        Any,
+        typer.Argument(metavar="COLLECTION", parser=place_of, help="Made by `samscope ingest`."),
     ],
     out: Annotated[
         Path | None,

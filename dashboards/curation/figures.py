@@ -55,7 +55,7 @@ def spread_figure(
 ) -> go.Figure:
     """A row per quantity: its histogram, and its quantiles by modality."""
     groups = max(len(item.spreads) for item in items)
-    row_px = 90 + 24 * groups
+    row_px = 110 + 19 * groups
     figure = make_subplots(
         rows=len(items), cols=2, column_widths=[0.42, 0.58], horizontal_spacing=0.16,
         vertical_spacing=min(0.3 / len(items), 90 / (row_px * len(items))),

@@ -35,14 +35,13 @@ from engine.collection.curation.suspects import Rule, Suspect
 _SPREADS = {
     "sizes": ("Image sizes", ("width", "height")),
     "spacings": ("Spacings", ("spacing_col", "spacing_row", "spacing_slice")),
-    "intensities": ("Intensities", ("slice_lo", "slice_hi", "case_lo", "case_hi")),
+    "intensities": ("Intensities", ("slice_lo", "slice_hi")),
     "areas": ("Objects", ("area", "area_fraction", "objects_per_slice")),
 }
 _TITLES = {
     "spacing_col": "column spacing", "spacing_row": "row spacing",
     "spacing_slice": "slice spacing", "slice_lo": "smallest value of a slice",
-    "slice_hi": "largest value of a slice", "case_lo": "smallest value of a case",
-    "case_hi": "largest value of a case",
+    "slice_hi": "largest value of a slice",
 }  # fmt: skip
 _RELATION_WORDS = {
     "other_dataset": "Across datasets",

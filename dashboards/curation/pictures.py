@@ -21,7 +21,7 @@ from engine.collection.reading import read_slices
 from engine.errors import CorruptDataError
 from engine.study import Intensity
 
-BUDGET_BYTES = 5_000_000
+BUDGET_BYTES = 4_000_000
 """Bytes of all sheets together before base64 adds a third; plotly.js is another 2 MB."""
 MOST_DATASET_BYTES = 240_000
 _SIDE = 250

@@ -15,10 +15,11 @@ from engine.collection.curation import CurationReport, Effort, survey
 from engine.commands.say import count, out, problem
 from engine.errors import UserError
 from engine.files import replace_file
+from engine.stores import Place
 
 
 def curation_command(
-    collection: Path,
+    collection: Place,
     folder: Path | None = None,
     effort: Effort = "fast",
     workers: int | None = None,
@@ -26,7 +27,8 @@ def curation_command(
     """Write `report.html` and `report.json` of a collection; returns the exit code.
 
     Args:
-        folder: where to write; None: `<name>-curation` beside the collection.
+        folder: where to write; None: `<name>-curation` beside the collection, for an
+            address in the working folder.
     """
     folder = folder or beside(collection)
     if folder.exists() and not folder.is_dir():
@@ -58,10 +60,10 @@ def curation_command(
     return 0
 
 
-def beside(collection: Path) -> Path:
-    """Folder of the report of a collection: `a/b.zarr` -> `a/b-curation`."""
-    whole = collection.resolve()
-    return whole.with_name(f"{whole.name.removesuffix('.zarr')}-curation")
+def beside(collection: Place) -> Path:
+    """Folder of the report: `a/b.zarr` -> `a/b-curation`; of an address, in the working folder."""
+    name = f"{collection.resolve().name.removesuffix('.zarr')}-curation"
+    return collection.resolve().with_name(name) if isinstance(collection, Path) else Path(name)
 
 
 def _problems(report: CurationReport) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 from curation_makers import body, collection, jpeg, picture, resized, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from engine.collection.case import CuratedCase
 from engine.collection.curation import survey
@@ -77,10 +78,28 @@ def test_relations_and_slices_of_volumes(tmp_path: Path) -> None:
         ("other_subject", "ds/b", "ds/c"),
         ("same_subject", "ds/a", "ds/b"),
     }
+    assert report.duplicates.compared_slices == 24
     assert report.duplicates.flat_slices == 2  # equal in every pixel, and equal to nothing
     between = {row.relation: row for row in report.duplicates.between}
     assert between["other_subject"].case_pairs == 2
     assert between["other_subject"].cases == 3
+
+
+def test_pictures_that_agree_only_coarsely_are_no_duplicates(tmp_path: Path) -> None:
+    coarse = ndimage.gaussian_filter(texture(0).astype(np.float64), 6)
+    coarse = 64 + 120 * (coarse - coarse.min()) / np.ptp(coarse)
+
+    def patient(seed: int) -> CuratedCase:
+        detail = np.random.default_rng(seed).normal(size=(128, 128))
+        detail = ndimage.gaussian_filter(detail, 1.5) - ndimage.gaussian_filter(detail, 2.5)
+        image = np.clip(coarse + 20 * detail / detail.std(), 0, 255).astype(np.uint8)
+        return picture(f"p{seed}", image)
+
+    cases = [patient(seed) for seed in range(1, 9)]
+    report, _ = survey(collection(tmp_path / "c.zarr", cases), effort="all")
+    assert report.duplicates is not None
+    assert report.duplicates.candidates > 5  # the hash alone would claim these
+    assert report.duplicates.pairs == ()
 
 
 def test_fast_finds_a_volume_with_other_labels(tmp_path: Path) -> None:

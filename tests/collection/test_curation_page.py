@@ -14,11 +14,13 @@ from curation_makers import body, collection, jpeg, picture, texture
 from PIL import Image
 
 from dashboards.curation.overlay import Ink, draw, encode
-from dashboards.curation.pictures import Pictures
+from dashboards.curation.pictures import BUDGET_BYTES, Pictures
 from engine.cli import run
 from engine.collection.case import Label
 from engine.collection.catalog import Catalog
 from engine.collection.curation.frame import Frame
+from engine.commands.curation import beside
+from engine.stores import place_of
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,11 @@ def test_off_says_so(world: Path, tmp_path: Path) -> None:
     assert json.loads((out / "report.json").read_text())["duplicates"] is None
 
 
+def test_where_the_report_goes(tmp_path: Path) -> None:
+    assert beside(tmp_path / "a.zarr") == tmp_path / "a-curation"
+    assert beside(place_of("s3://bucket/deep/b.zarr")) == Path("b-curation")
+
+
 def test_mistakes(world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["curation", str(tmp_path / "none.zarr")]) == 2
     assert "there is no collection here" in capfd.readouterr().err
@@ -194,4 +201,4 @@ def test_many_datasets_share_the_bytes(tmp_path: Path) -> None:
         sum(len(p.encoded.uri) for p in sheet.pictures if p.encoded is not None) for sheet in sheets
     ]
     assert {len(sheet.pictures) for sheet in sheets} == {6}
-    assert max(sizes) * 3 / 4 < 5_000_000 / 22
+    assert max(sizes) * 3 / 4 < BUDGET_BYTES / 22

@@ -10,9 +10,12 @@ import pytest
 from curation_makers import body, collection, curated, texture
 
 from engine.collection.case import CuratedCase, Label
+from engine.collection.catalog import Catalog
 from engine.collection.curation import survey
-from engine.collection.curation.outside import objects_outside
-from engine.collection.curation.suspects import Rule
+from engine.collection.curation.frame import Frame
+from engine.collection.curation.outside import Placed, objects_outside
+from engine.collection.curation.suspects import Rule, suspects
+from engine.collection.ingest import ingest
 
 
 def rules(path: Path, *cases: CuratedCase) -> dict[str, Rule]:
@@ -87,25 +90,36 @@ def test_labels_shifted_off_the_body(tmp_path: Path) -> None:
     assert {one.structures for one in rule.listed} == {("kidney_left",)}
 
 
+def block(y0: int, y1: int, x0: int, x1: int) -> Placed:
+    return Placed((slice(y0, y1), slice(x0, x1)), np.ones((y1 - y0, x1 - x0), np.bool_))
+
+
 def test_air_inside_the_body_is_not_outside() -> None:
     grey = np.zeros((96, 96), np.uint8)
     grey[10:86, 10:86] = 120
     grey[30:50, 30:50] = 0  # an air-filled lung
-    lung = np.zeros((96, 96), np.bool_)
-    lung[31:49, 31:49] = True
-    air = np.zeros((96, 96), np.bool_)
-    air[1:9, 20:40] = True
+    lung, air = block(31, 49, 31, 49), block(1, 9, 20, 40)
     assert objects_outside(grey, [lung, air]) == [False, True]
     grey[10:30, 40:42] = 0  # opened to the air by a crack
     assert objects_outside(grey, [lung, air]) == [False, True]
 
 
 def test_a_bright_or_busy_frame_decides_nothing() -> None:
-    mask = np.zeros((64, 64), np.bool_)
-    mask[:10, :10] = True
-    assert objects_outside(np.full((64, 64), 200, np.uint8), [mask]) is None
+    one = block(0, 10, 0, 10)
+    assert objects_outside(np.full((64, 64), 200, np.uint8), [one]) is None
     busy = np.random.default_rng(0).integers(0, 41, (64, 64)).astype(np.uint8)
-    assert objects_outside(busy, [mask]) is None
+    assert objects_outside(busy, [one]) is None
+
+
+def test_a_dark_lesion_that_is_all_the_darkness_is_not_outside() -> None:
+    grey = np.full((96, 96), 180, np.uint8)
+    grey[[0, -1]] = grey[:, [0, -1]] = 5  # a thin dark rim
+    grey[:40, :40] = 5
+    lesion = block(0, 40, 0, 40)
+    assert objects_outside(grey, [lesion]) == [False]
+    grey[60:] = 5  # air it could be part of
+    grey[:, :6] = 5
+    assert objects_outside(grey, [lesion]) == [True]
 
 
 def test_a_lost_slice_of_a_label(tmp_path: Path) -> None:
@@ -130,3 +144,18 @@ def test_an_inverted_mask(tmp_path: Path) -> None:
     rule = rules(tmp_path, inverted, whole)["covers_image"]
     assert {one.where.split("/")[1] for one in rule.listed} == {"inverted"}
     assert rule.found == 2
+
+
+def test_real_labels_are_on_their_sides_until_mirrored(tmp_path: Path, shared_data: Path) -> None:
+    name = "totalsegmentator_ct_mr"
+    ingest(name, shared_data / name, tmp_path / "c.zarr")
+    report, frame = survey(tmp_path / "c.zarr", effort="all")
+    assert {rule.name: rule.found for rule in report.rules} == {
+        "wrong_side": 0, "outside": 0, "area_jump": 0, "covers_image": 0,
+    }  # fmt: skip
+    judged = report.rules[0].judged
+    assert judged >= 10
+    mirrored_frame = Frame.of(Catalog.open(tmp_path / "c.zarr"))
+    mirrored_frame.__dict__["box"] = -frame.box[:, [2, 1, 0, 3]]
+    rule = suspects(mirrored_frame, None, 12)[0]
+    assert (rule.judged, rule.found) == (judged, judged)

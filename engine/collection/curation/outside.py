@@ -8,6 +8,7 @@ A lung or an air-filled bowel is as dark, but closed off from the frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,28 @@ LEAST_SHARE = 0.05
 """Share of the slice that the surroundings without the object must have."""
 
 
-def objects_outside(
-    grey: NDArray[np.uint8], masks: Sequence[NDArray[np.bool_]]
-) -> list[bool] | None:
-    """For each mask, whether it lies in the empty surroundings; None where these are not clear.
+@dataclass(frozen=True)
+class Placed:
+    """A mask within its bounding box.
+
+    Attributes:
+        box: rows and columns of the slice.
+        mask: bool of the box's size, at least one pixel.
+    """
+
+    box: tuple[slice, slice]
+    mask: NDArray[np.bool_]
+
+    def share(self, region: NDArray[np.bool_]) -> float:
+        """Share of its pixels that lie in a region of the slice, 0..1."""
+        return float(region[self.box][self.mask].mean())
+
+
+def objects_outside(grey: NDArray[np.uint8], objects: Sequence[Placed]) -> list[bool] | None:
+    """For each object, whether it lies in the empty surroundings; None where these are not clear.
 
     Args:
         grey: uint8[y, x], the slice as a model sees it.
-        masks: bool[y, x], not empty.
     """
     frame = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).astype(np.float64)
     level = float(np.median(frame))
@@ -40,20 +55,18 @@ def objects_outside(
     if level > DARKEST or spread > MOST_SPREAD:
         return None
     like = np.abs(grey.astype(np.int16) - level) <= 3 * spread + 2
-    likely = [_share(like, mask) >= INSIDE_SHARE for mask in masks]
+    likely = [one.share(like) >= INSIDE_SHARE for one in objects]
     if not any(likely):  # nearly always: the costly step is spared
         return likely
     around = _touching_frame(like)
-    return [
-        flag
-        and _share(around, mask) >= INSIDE_SHARE
-        and int((around & ~mask).sum()) >= LEAST_SHARE * grey.size
-        for flag, mask in zip(likely, masks, strict=True)
-    ]
+    return [flag and _lies_in(one, around) for flag, one in zip(likely, objects, strict=True)]
 
 
-def _share(region: NDArray[np.bool_], mask: NDArray[np.bool_]) -> float:
-    return float(region[mask].mean())
+def _lies_in(one: Placed, around: NDArray[np.bool_]) -> bool:
+    """The object is in the surroundings, and not all there is of them."""
+    covered = int(around[one.box][one.mask].sum())
+    rest = int(around.sum()) - covered
+    return one.share(around) >= INSIDE_SHARE and rest >= LEAST_SHARE * around.size
 
 
 def _touching_frame(region: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,9 +13,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.collection.contract import SlicePixels, SliceRef
+from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
 from engine.collection.curation.frame import MIN_OBJECT_PX, Frame, Index
-from engine.collection.curation.outside import objects_outside
+from engine.collection.curation.outside import Placed, objects_outside
 from engine.collection.even import even_in_groups
 from engine.collection.intensity import to_uint8
 from engine.collection.reading import read_slices
@@ -138,9 +138,9 @@ def _see(frame: Frame, row: np.int64, ref: SliceRef, pixels: SlicePixels) -> _Se
     code = 0 if rendered.flat else perceptual_hash(grey)
     small = np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
     places = [i for i, one in enumerate(ref.objects) if one.area_px > MIN_OBJECT_PX]
-    masks = [pixels.mask(ref.objects[i]) for i in places]
-    found = objects_outside(np.asarray(grey), masks)
     mine = frame.objects_in(int(row))
+    placed = [_placed(pixels, ref.objects[i], frame.box[mine[i]]) for i in places]
+    found = objects_outside(np.asarray(grey), placed)
     decided = found is not None and not rendered.flat
     outside = tuple(int(mine[i]) for i, flag in zip(places, found or [], strict=False) if flag)
     return _Seen(
@@ -149,6 +149,13 @@ def _see(frame: Frame, row: np.int64, ref: SliceRef, pixels: SlicePixels) -> _Se
         len(places) if decided else 0,
         0 if decided else len(places),
     )  # fmt: skip
+
+
+def _placed(pixels: SlicePixels, ref: ObjectRef, box: NDArray[np.int64]) -> Placed:
+    """The object's mask, cut from its own box: a slice may hold a hundred objects."""
+    x0, y0, x1, y1 = (int(side) for side in box)
+    part = (slice(y0, y1 + 1), slice(x0, x1 + 1))
+    return Placed(part, np.asarray(pixels.labels[ref.layer][part] == ref.value))
 
 
 def grey_of(image: NDArray[np.uint8]) -> Image.Image:
