@@ -31,14 +31,14 @@ def close_pairs(
         (a, b, bits, complete): rows, ascending by (a, b); False where comparisons ran out.
     """
     found, compared, complete = [], 0, True
-    for mask in _masks(most_bits):
-        for a, b in _sharing(hashes & mask):
-            compared += len(a)
-            near = np.bitwise_count(hashes[a] ^ hashes[b]) <= most_bits
-            found.append(np.unique(_key(a[near], b[near], len(hashes))))
-            if compared > most_compared:
-                complete = False
-                break
+    shared = (pairs for mask in _masks(most_bits) for pairs in _sharing(hashes & mask))
+    for a, b in shared:
+        compared += len(a)
+        near = np.bitwise_count(hashes[a] ^ hashes[b]) <= most_bits
+        found.append(np.unique(_key(a[near], b[near], len(hashes))))
+        if compared > most_compared:
+            complete = False
+            break
     keys = np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
     a, b = np.divmod(keys, max(len(hashes), 1))
     bits = np.bitwise_count(hashes[a] ^ hashes[b]).astype(np.int64)
