@@ -291,6 +291,8 @@ def test_singular_directions(tmp_path: Path, first: str) -> None:
         (b"NDims = 3", b"NDims = 4", "unreadable_file"),
         (b"ElementSpacing = 0.5", b"ElementSpacing = 0", "bad_geometry"),
         (b"ElementSpacing = 0.5", b"ElementSpacing = -1", "bad_geometry"),
+        (b"ElementSpacing = 0.5", b"ElementSpacing = 1e-320", "bad_geometry"),
+        (b"Offset = -20", b"Offset = 1e300", "bad_geometry"),
         (b"ElementSpacing = 0.5 ", b"ElementSpacing = ", "unreadable_file"),
         (b"DimSize = 6 5 4", b"DimSize = 6 5 0", "unsupported_layout"),
         (b"DimSize = 6 5 4", b"DimSize = 6 5 -4", "unsupported_layout"),

@@ -246,3 +246,25 @@ def test_a_picture_of_another_format_is_read_by_its_content(tmp_path: Path) -> N
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"  # would start another program
     (tmp_path / "b.png").write_bytes(eps)
     assert refused(tmp_path / "b.png") == "unreadable_file"
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_tiff_pages_that_run_in_circles(tmp_path: Path, big: bool) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.stack([GREY, GREY]), photometric="minisblack", bigtiff=big,
+                     metadata=None)  # fmt: skip
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tif:
+        first, last = tif.pages[0].offset, tif.pages[1].offset
+    width, count, tag = (8, 8, 20) if big else (4, 2, 12)
+    tags = int.from_bytes(content[last : last + count], "little")
+    at = last + count + tags * tag
+    assert read(path).frames == 2
+    for target, code in (
+        (first, "unreadable_file"),
+        (last, "unreadable_file"),
+        (10**6, "truncated_file"),
+    ):
+        content[at : at + width] = target.to_bytes(width, "little")
+        path.write_bytes(content)
+        assert refused(path) == code

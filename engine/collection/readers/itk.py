@@ -29,6 +29,7 @@ from engine.collection.readers.segments import segments_of
 from engine.errors import CaseRefusedError
 
 _SEGMENTS = ".seg.nrrd"
+_LARGEST, _SMALLEST = 1e12, 1e-9  # mm; beyond them a number of a header is no length
 
 
 class ItkReader:
@@ -123,7 +124,7 @@ def _affine(header: ItkHeader, path: Path) -> NDArray[np.float64] | None:
         CaseRefusedError: `bad_geometry` where spacing or directions are none.
     """
     spacing, directions = header.spacing, header.directions
-    if spacing is not None and not all(0 < n < np.inf for n in spacing):
+    if spacing is not None and not all(_SMALLEST < n < _LARGEST for n in spacing):
         raise _bad(path, f"spacing {spacing}")
     if directions is None or spacing is None or directions.shape != (3, 3):
         return None
@@ -131,7 +132,11 @@ def _affine(header: ItkHeader, path: Path) -> NDArray[np.float64] | None:
     affine = np.eye(4)
     affine[:3, :3] = directions * np.array(spacing)
     affine[:3, 3] = origin
-    sane = np.isfinite(affine).all() and (np.abs(directions) <= 1.001).all()
+    sane = (
+        np.isfinite(affine).all()
+        and np.abs(affine).max() < _LARGEST
+        and (np.abs(directions) <= 1.001).all()
+    )
     if not sane or abs(np.linalg.det(directions)) < 1e-6:
         raise _bad(path, np.array2string(affine, separator=", "))
     return affine

@@ -26,6 +26,7 @@ from engine.collection.readers.base import (
 )
 from engine.collection.readers.limits import admit, opened
 from engine.collection.readers.pixels import cmyk_to_rgb, drop_alpha, merge_grey, upright
+from engine.collection.readers.tiff_chain import check_chain
 from engine.errors import CaseRefusedError
 
 _MINISWHITE, _PALETTE, _CMYK = 0, 3, 5
@@ -53,6 +54,7 @@ class TiffReader(OneFile):
         """As stored: colours stay colours, palette files give indices and their palette."""
         with opened(path) as stream, warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
+            check_chain(stream, path)
             array, palette, stacked = _open(stream, path)
         check_finite(array, path)
         colour = array.ndim - 1 if array.ndim - stacked == 3 else None

@@ -1,0 +1,79 @@
+"""A few seconds of `fuzz_readers.py`: damaged files give a result or a refusal, nothing else."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fuzz_child import outcome
+from fuzz_damage import damaged
+from fuzz_readers import Prepared, damage, prepare
+from fuzz_seeds import seeds
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.collection.readers import READERS, reader_for
+
+# Decoded without C libraries that could take the test's process with them.
+HERE = [".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".seg.nrrd", ".mha", ".mhd", ".npy", ".npz",
+        ".mat", ".pgm", ".ppm.gz", ".png", ".gif", ".tif"]  # fmt: skip
+
+
+@cache
+def prepared(ending: str, folder: Path) -> list[Prepared]:
+    return prepare(ending, folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("seeds")
+
+
+@pytest.mark.parametrize("ending", [*READERS])
+def test_every_ending_has_a_seed(ending: str) -> None:
+    assert seeds(ending), f"add a seed of {ending} to fuzz_seeds.py"
+
+
+@pytest.mark.parametrize("ending", HERE)
+def test_damaged_files_give_a_result_or_a_refusal(
+    folder: Path, tmp_path: Path, ending: str
+) -> None:
+    made = prepared(ending, folder)
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck),
+              database=None)  # fmt: skip
+    @given(st.integers(0, 2**32))
+    def check(number: int) -> None:
+        rng = random.Random(number)
+        chosen = rng.choice(made)
+        for name, content in damage(chosen, made, rng).items():
+            (tmp_path / name).write_bytes(content)
+        path, how = tmp_path / chosen.seed.target, chosen.seed.how
+        for found in (
+            outcome(lambda: reader_for(path).read(path, how)),
+            outcome(lambda: reader_for(path).read_labels(path, how)),
+        ):
+            assert not found.startswith("bug"), found
+
+    check()
+
+
+def test_the_fuzzer_would_notice(tmp_path: Path) -> None:
+    def warns() -> None:
+        import warnings
+
+        warnings.warn("x", stacklevel=1)
+
+    assert outcome(warns).startswith("bug: UserWarning")  # type: ignore[arg-type]
+    assert outcome(lambda: 1 / 0).startswith("bug: ZeroDivisionError")  # type: ignore[arg-type, return-value]
+    assert outcome(lambda: reader_for(tmp_path / "a.nii").read(tmp_path / "a.nii")) == (
+        "refused missing_file"
+    )
+
+
+def test_damage_changes_most_files() -> None:
+    rng = random.Random(0)
+    content = bytes(range(256)) * 8
+    assert sum(damaged(content, content, rng, "a.bin") != content for _ in range(100)) > 90
