@@ -177,6 +177,8 @@ PAIRS = [
     ("data/{}/t1.png", "data/{}/t1_seg.png"),
     ("images/{}/x.png", "masks/{}/x.png"),
     ("imgs/{}.jpg", "gts/{}.png"),
+    ("{}/ct.png", "{}/segmentation.png"),
+    ("set/{}.png", "set/masks/{}.png"),
 ]
 
 
@@ -214,6 +216,36 @@ def test_one_mask_per_structure(tmp_path: Path) -> None:
         image_file(raw / "masks" / f"{name}_left-lung.png", blob(1, at=9))
     found = areas(ingested(propose(raw), raw, tmp_path / "out.zarr"))
     assert set(found) == {(c, s, 0) for c in ("a", "a_b") for s in ("liver", "left-lung")}
+
+
+def test_structures_in_folders_and_as_names(tmp_path: Path) -> None:
+    wanted = {(c, s, 0) for c in ("s01", "s02") for s in ("liver", "spleen")}
+    for number, (image, label) in enumerate(
+        [("images/{}.png", "masks/{s}/{}.png"), ("{}/ct.png", "{}/segmentations/{s}.png")]
+    ):
+        raw = tmp_path / f"raw{number}"
+        for name in ("s01", "s02"):
+            image_file(raw / image.format(name), noise(20, 20))
+            for structure in ("liver", "spleen"):
+                image_file(raw / label.format(name, s=structure), blob())
+        proposed = propose(raw)
+        assert "2 structures by file name: liver (2), spleen (2)" in proposed.text
+        assert set(areas(ingested(proposed, raw, tmp_path / f"{number}.zarr"))) == wanted
+
+
+@pytest.mark.parametrize("folder", ["{}/{}", "all/{1}"])
+def test_images_that_share_a_label_are_of_one_subject(tmp_path: Path, folder: str) -> None:
+    raw = tmp_path / "raw"
+    for name in ("p_001", "p_002"):
+        start = str(raw / folder.format(name, name))
+        for channel in ("t1", "flair"):
+            nifti(Path(f"{start}_{channel}.nii.gz"), noise(12, 11, 4), AFFINE)
+        nifti(Path(f"{start}_seg.nii.gz"), solid(1, 2), AFFINE)
+    out = ingested(propose(raw), raw, tmp_path / "out.zarr")
+    cases = {(c["case"], c["subject_id"]) for c in Catalog.open(out).cases.to_pylist()}
+    assert cases == {
+        (f"p_00{n}_{channel}", f"raw/p_00{n}") for n in (1, 2) for channel in ("t1", "flair")
+    }
 
 
 def test_several_labels_of_one_image_are_sources_of_their_own(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ carry `instance_id`.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,18 @@ from engine.collection.readers.coco import INSTANCE
 ANNOTATIONS = "annotations.json"
 
 
-def write_coco(dataset: StoredDataset, out: Path, report: ExportReport) -> None:
-    """Write `out/DATASET/`: `images/MODALITY/SUBJECT/...`, `annotations.json`, `recipe.yaml`."""
-    folder = out / folder_name(dataset.name)
-    writer = _Writer(folder, report)
-    for case in dataset.cases():
-        writer.add(case)
-    writer.finish(dataset)
-    report.folders.append(folder)
+def coco_writer(dataset: StoredDataset) -> Callable[[Path, ExportReport], None]:
+    """What writes `OUT/DATASET/`: `images/MODALITY/SUBJECT/...`, `annotations.json`, a recipe."""
+
+    def write(out: Path, report: ExportReport) -> None:
+        folder = out / folder_name(dataset.name)
+        writer = _Writer(folder, report)
+        for case in dataset.cases():
+            writer.add(case)
+        writer.finish(dataset)
+        report.folders.append(folder)
+
+    return write
 
 
 class _Writer:

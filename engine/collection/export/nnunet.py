@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class Group:
     instances: bool = False
 
 
-def write_nnunet(dataset: StoredDataset, out: Path, report: ExportReport) -> None:
-    """Write `out/DatasetNNN_NAME/` for each kind of case, each with a `recipe.yaml`.
+def nnunet_writer(dataset: StoredDataset) -> Callable[[Path, ExportReport], None]:
+    """What writes `OUT/DatasetNNN_NAME/` for each kind of case, each with a `recipe.yaml`.
 
     Raises:
         UserError: two structures overlap without one lying within the other.
@@ -70,13 +71,17 @@ def write_nnunet(dataset: StoredDataset, out: Path, report: ExportReport) -> Non
     groups: dict[Kind, Group] = {}
     for case in dataset.cases():
         _look(groups.setdefault(kind_of(case), Group()), case)
-    for group in groups.values():
-        _check_nesting(group, dataset.name)
-    folders = {kind: _Folder(dataset, kind, g, groups, out, report) for kind, g in groups.items()}
-    for case in dataset.cases():
-        folders[kind_of(case)].add(case)
-    for folder in folders.values():
-        folder.finish()
+    for kind, group in groups.items():
+        _check(kind, group, dataset.name)
+
+    def write(out: Path, report: ExportReport) -> None:
+        folders = {k: _Folder(dataset, k, g, groups, out, report) for k, g in groups.items()}
+        for case in dataset.cases():
+            folders[kind_of(case)].add(case)
+        for folder in folders.values():
+            folder.finish()
+
+    return write
 
 
 def kind_of(case: StoredCase) -> Kind:
@@ -107,7 +112,14 @@ def _fits_png(case: StoredCase) -> bool:
     return bool(int(case.image.min()) >= 0 and int(case.image.max()) < 2**16)
 
 
-def _check_nesting(group: Group, dataset: str) -> None:
+def _check(kind: Kind, group: Group, dataset: str) -> None:
+    if kind.colours and not group.png:
+        raise UserError(
+            "nnU-Net holds colours as PNG only",
+            where=dataset,
+            got="colour pictures with negative, fractional or large values",
+            remedy="export with --to coco",
+        )
     found = group.together.crossing()
     if found is not None:
         a, b, voxels = found
@@ -145,13 +157,6 @@ class _Folder:
             for name in ("images", "labels"):
                 (self._folder / f"{name}{part}").mkdir(parents=True, exist_ok=True)
         report.folders.append(self._folder)
-        if kind.colours and self._ending != ".png":
-            raise UserError(
-                "nnU-Net holds colours as PNG only",
-                where=dataset.name,
-                got="colour pictures with negative, fractional or large values",
-                remedy="export with --to coco",
-            )
 
     def add(self, case: StoredCase) -> None:
         """Write a case; of pictures, every slice is a case."""

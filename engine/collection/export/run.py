@@ -8,15 +8,19 @@ from pathlib import Path
 
 from engine.collection.catalog import Catalog
 from engine.collection.export.cases import StoredDataset, stored_datasets
-from engine.collection.export.coco import write_coco
-from engine.collection.export.nnunet import write_nnunet
+from engine.collection.export.coco import coco_writer
+from engine.collection.export.nnunet import nnunet_writer
 from engine.collection.export.report import ExportReport
 from engine.errors import UserError, nearest
 
-Writer = Callable[[StoredDataset, Path, ExportReport], None]
+Write = Callable[[Path, ExportReport], None]
+Format = Callable[[StoredDataset], Write]
 
-FORMATS: dict[str, Writer] = {"coco": write_coco, "nnunet": write_nnunet}
-"""A new format is one file with such a writer, and a line here."""
+FORMATS: dict[str, Format] = {"coco": coco_writer, "nnunet": nnunet_writer}
+"""A new format is one file with such a function, and a line here.
+
+It looks at a dataset, refuses what the format cannot hold, and returns what writes.
+"""
 
 
 def export_collection(
@@ -49,8 +53,8 @@ def export_collection(
                 remedy="choose another --out",
             )
         report = ExportReport()
-        for one in datasets:
-            FORMATS[to](one, folder, report)
+        for write in [FORMATS[to](one) for one in datasets]:  # nothing is written before all fit
+            write(folder, report)
     except OSError as error:
         raise UserError(
             "cannot write the export",

@@ -21,10 +21,15 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Part:
-    """One series of a proposal: its fields and the comments above them."""
+    """One series of a proposal: its fields and the comments above them.
+
+    Attributes:
+        tag: what tells its images from those of other series with the same names.
+    """
 
     fields: dict[str, Any]
     comments: tuple[str, ...] = ()
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,31 @@ class Proposal:
         return list(dict.fromkeys(asked))
 
     def with_distinct_cases(self) -> Proposal:
-        """The same, with the number of the series before the name of every case."""
+        """The same for series that share names of cases: those are tagged, or numbered.
+
+        Images told apart by tags (`a_t1`, `a_t2`) are of one subject.
+        """
+        tags = [part.tag for part in self.parts]
+        if all(tags) and len(set(tags)) == len(tags):
+            return replace(self, parts=tuple(_tagged(part) for part in self.parts))
         parts = tuple(
-            Part({**p.fields, "case": f"{n}_{p.fields.get('case', '{case}')}"}, p.comments)
+            replace(p, fields={**p.fields, "case": f"{n}_{p.fields.get('case', '{case}')}"})
             for n, p in enumerate(self.parts, 1)
         )
         return replace(self, parts=parts)
+
+
+def _tagged(part: Part) -> Part:
+    case = part.fields.get("case", "{case}")
+    fields = dict(part.fields)
+    if "{subject}" not in fields["images"]:
+        text = yaml.safe_dump(fields, sort_keys=False)
+        fields = yaml.safe_load(text.replace("{case}", "{subject}"))
+        if "where" in fields:
+            fields["where"] = {"subject": fields["where"].get("case")}
+        case = case.replace("{case}", "{subject}")
+    head = {"images": fields.pop("images"), "case": f"{case}_{part.tag}"}
+    return replace(part, fields={**head, **{k: v for k, v in fields.items() if k != "case"}})
 
 
 class Layout(Protocol):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.collection.layouts.listing import picture_ending
 from engine.collection.layouts.words import Role, file_reading, folder_role
 
 Place = tuple[str, ...]
+
+STRUCTURE = "{structure}"
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class File:
     ending: str
 
     @property
+    def stem(self) -> str:
+        """The name without its ending."""
+        return f"{self.prefix}{self.base}{self.suffix}"
+
+    @property
     def path(self) -> str:
-        return "/".join([*self.folders, f"{self.prefix}{self.base}{self.suffix}{self.ending}"])
+        return "/".join([*self.folders, self.stem + self.ending])
 
     @property
     def form(self) -> tuple[str, str, str]:
@@ -40,7 +47,12 @@ class File:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and a label; `structure` where the label's name goes on after the image's."""
+    """An image and a label.
+
+    Attributes:
+        label: with `{structure}` in its folders or suffix where names of structures stand there.
+        structure: what stands there.
+    """
 
     image: File
     label: File
@@ -48,45 +60,91 @@ class Pair:
 
     @property
     def label_path(self) -> str:
-        """The label's path, with what its name says beyond the image's."""
-        label = self.label
-        stem = f"{label.prefix}{label.base}{label.suffix}{self.structure or ''}"
-        return "/".join([*label.folders, stem + label.ending])
+        """The label's path as it is."""
+        return self.label.path.replace(STRUCTURE, self.structure or "")
+
+    @property
+    def may_fit_others(self) -> bool:
+        """`{structure}` stands where it would also fit other label files of the image."""
+        return self.label.suffix.endswith(STRUCTURE) and self.label.key == self.image.key
+
+
+Places = dict[Place, list[File]]
 
 
 def pairs_of(paths: Iterable[str]) -> list[Pair]:
-    """Images with their labels, in the order of the images.
+    """Images with their labels, in the order of the images; for each label the first that fits:
 
-    Equal places and names first (`images/a.png`, `masks/a_mask.png`); else labels whose names
-    begin with the image's (`masks/a_liver.png`).
+    1. equal places and names: `images/a.png`, `masks/a_mask.png`; `x/a.png`, `x/masks/a.png`
+    2. longer names: `masks/a_liver.png`
+    3. folders of structures: `masks/liver/a.png`
+    4. names of structures in a folder of their own: `a/ct.nii.gz`, `a/segmentations/liver.nii.gz`
+    5. shorter names, shared by images: `a_t1.nii.gz`, `a_t2.nii.gz`, `a_seg.nii.gz`
     """
     files = [file for path in paths if (file := _file(path)) is not None]
-    images: dict[tuple[Place, str], File] = {}
+    images: Places = {}
     for file in files:
         if file.role == "image":
-            images.setdefault((file.key, file.base), file)
-    labels = [file for file in files if file.role == "label"]
-    exact = [
-        Pair(images[file.key, file.base], file)
-        for file in labels
-        if (file.key, file.base) in images
-    ]
-    longer = [
-        pair
-        for file in labels
-        if (file.key, file.base) not in images and (pair := _longer(file, images))
-    ]
-    return sorted(exact + longer, key=lambda pair: (pair.image.path, pair.label.path))
+            images.setdefault(file.key, []).append(file)
+    names = {key: {file.base: file for file in group} for key, group in images.items()}
+    rules = (_same, _longer, _structure_folder, _structure_names, _shared)
+    pairs = []
+    for label in (file for file in files if file.role == "label"):
+        found = (rule(label, images, names) for rule in rules)
+        pairs += next((some for some in found if some), [])
+    return sorted(pairs, key=lambda pair: (pair.image.path, pair.label_path))
 
 
-def _longer(label: File, images: dict[tuple[Place, str], File]) -> Pair | None:
+Names = dict[Place, dict[str, File]]
+
+
+def _same(label: File, images: Places, names: Names) -> list[Pair]:
+    inner = label.key[:-1] if label.key and label.key[-1] == "*" else label.key
+    for key in (label.key, inner):
+        if label.base in names.get(key, {}):
+            return [Pair(names[key][label.base], label)]
+    return []
+
+
+def _longer(label: File, images: Places, names: Names) -> list[Pair]:
     """The image whose name is the longest beginning of the label's, up to `_` or `-`."""
-    name = f"{label.prefix}{label.base}{label.suffix}"
+    name = label.stem
+    there = names.get(label.key, {})
     for end in range(len(name) - 1, 0, -1):
-        if name[end] in "_-" and (label.key, name[:end]) in images:
-            rest = File(label.folders, label.key, "label", "", name[:end], name[end], label.ending)
-            return Pair(images[label.key, name[:end]], rest, name[end + 1 :])
-    return None
+        if name[end] in "_-" and name[:end] in there:
+            form = replace(label, prefix="", base=name[:end], suffix=name[end] + STRUCTURE)
+            return [Pair(there[name[:end]], form, name[end + 1 :])]
+    return []
+
+
+def _structure_folder(label: File, images: Places, names: Names) -> list[Pair]:
+    *outer, folder = label.folders or ("",)
+    image = names.get(label.key[:-1], {}).get(label.base)
+    if image is None or not any("*" in part for part in label.key[:-1]):
+        return []
+    return [Pair(image, replace(label, folders=(*outer, STRUCTURE)), folder)]
+
+
+def _structure_names(label: File, images: Places, names: Names) -> list[Pair]:
+    if not label.key or "*" not in label.key[-1]:
+        return []
+    form = replace(label, prefix="", base="", suffix=STRUCTURE)
+    inside = images.get(label.key[:-1], [])
+    return [
+        Pair(replace(image, prefix="", base="", suffix=image.stem), form, label.stem)
+        for image in inside
+    ]
+
+
+def _shared(label: File, images: Places, names: Names) -> list[Pair]:
+    start = label.base
+    return [
+        Pair(replace(image, base=start, suffix=image.base[len(start) :] + image.suffix), label)
+        for image in images.get(label.key, [])
+        if image.base.startswith(start)
+        and not image.prefix
+        and (not start or image.base[len(start) : len(start) + 1] in ("_", "-", "."))
+    ]
 
 
 def _file(path: str) -> File | None:

@@ -12,7 +12,7 @@ from engine.collection.layouts.images import image_fields
 from engine.collection.layouts.listing import Listing
 from engine.collection.layouts.looking import look_at
 from engine.collection.layouts.meaning import proposed_meaning
-from engine.collection.layouts.pairing import File, Pair, pairs_of
+from engine.collection.layouts.pairing import STRUCTURE, File, Pair, pairs_of
 from engine.collection.template import search
 
 _LOSSY = (".jpg", ".jpeg")
@@ -56,11 +56,15 @@ def _spelled_out(pairs: list[Pair]) -> list[Pair]:
     """`{structure}` would also fit other label files of its images: there each gets its name."""
     exact = {_image_kind(pair) for pair in pairs if pair.structure is None}
     return [
-        Pair(pair.image, replace(pair.label, suffix=pair.label.suffix + pair.structure))
-        if pair.structure is not None and _image_kind(pair) in exact
+        Pair(pair.image, replace(pair.label, suffix=_filled(pair)))
+        if pair.may_fit_others and _image_kind(pair) in exact
         else pair
         for pair in pairs
     ]
+
+
+def _filled(pair: Pair) -> str:
+    return pair.label.suffix.replace(STRUCTURE, pair.structure or "")
 
 
 def _image_kind(pair: Pair) -> Kind:
@@ -117,7 +121,7 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
         **fields,
         "labels": labels,
     }
-    return Part(body, tuple(comments))
+    return Part(body, tuple(comments), pairs[0].image.suffix.strip("_-. "))
 
 
 def _where(listing: Listing, template: str, pairs: list[Pair]) -> str | list[str] | None:
@@ -184,7 +188,7 @@ def _source(
     seen = look_at(listing.root, paths, labels=True)
     meaning, comments = proposed_meaning(seen, label.ending.lower() in _LOSSY)
     source: dict[str, Any] = {"file": file, **meaning}
-    if "{structure}" in source["file"]:
+    if STRUCTURE in source["file"]:
         counts = Counter(str(pair.structure) for pair in group)
         source = {"file": source["file"], "kind": "mask"}
         if "threshold" in meaning:
@@ -202,10 +206,9 @@ def _source(
 
 def _label_template(pair: Pair, names: dict[int, str], own: str) -> str:
     label = pair.label
-    end = "{structure}" if pair.structure is not None else ""
-    name = f"{label.prefix}{own}{label.suffix}{end}{label.ending}"
+    middle = own if label.base else ""
     folders = [
         f"{{{names[n]}}}" if n in names and "*" not in label.key[n] else folder
         for n, folder in enumerate(label.folders)
     ]
-    return "/".join([*folders, name])
+    return "/".join([*folders, f"{label.prefix}{middle}{label.suffix}{label.ending}"])
