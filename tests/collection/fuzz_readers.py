@@ -104,13 +104,17 @@ def prepare(ending: str, folder: Path) -> list[Prepared]:
     """Write every seed of an ending once; images that labels need stay on disk."""
     out = []
     for number, seed in enumerate(seeds(ending)):
-        where = folder / f"{ending.strip('./').replace('.', '_')}_{number}"
+        where = folder / f"{_folder_name(ending)}_{number}"
         where.mkdir(parents=True)
         seed.make(where)
         files = {p.relative_to(where).as_posix(): p.read_bytes() for p in _files(where)}
         image = None if seed.image is None else where / seed.image.rstrip("/")
         out.append(Prepared(seed, files, where.name, image))
     return out
+
+
+def _folder_name(ending: str) -> str:
+    return ending.replace(".", "_").replace("/", "_folder")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -190,7 +194,7 @@ def _count(
             short = f"{key}: {brief[0][:60]} ... {brief[-1][-160:]}"
             if short not in tally.bugs:
                 digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
-                where = keep / f"{ending.strip('./').replace('.', '_')}_{digest}"
+                where = keep / f"{_folder_name(ending)}_{digest}"
                 for name, content in files.items():
                     (where / name).parent.mkdir(parents=True, exist_ok=True)
                     (where / name).write_bytes(content)

@@ -243,8 +243,7 @@ def test_a_picture_of_another_format_is_read_by_its_content(tmp_path: Path) -> N
     Image.fromarray(GREY).save(buffer, "PNG")
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
     same(read(tmp_path / "a.jpg"), GREY)
-    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"  # would start another program
-    (tmp_path / "b.png").write_bytes(eps)
+    Image.fromarray(GREY).save(tmp_path / "b.png", "PCX")  # Pillow knows many more, EPS among them
     assert refused(tmp_path / "b.png") == "unreadable_file"
 
 
