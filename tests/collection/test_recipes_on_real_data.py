@@ -16,9 +16,11 @@ from engine.collection.raw import CaseReport, find_cases, open_recipe, read_case
 
 # dataset: (ok cases, slices, objects over all cases, distinct structures, subjects)
 COUNTS = {
+    "dcmqi_dicom_seg": (1, 3, 8, 8, 1),
     "drishti_optic_disc": (8, 8, 16, 2, 8),
     "hvsmr_whole_heart_cmr": (36, 36, 129, 8, 5),
     "lung_cxr_demo": (4, 4, 4, 1, 4),
+    "pyradiomics": (3, 69, 3, 2, 3),
     "sam_med2d_demo": (4, 4, 28, 24, 4),
     "sct_spinal_cord_mri": (6, 162, 12, 6, 3),
     "stardist_fluorescence": (2, 2, 190, 1, 2),
