@@ -31,6 +31,25 @@ _DEFLATED_AT_MOST = 64  # bytes per stored byte, beyond the first 64 MiB
 _CHUNK = 2**20
 _PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
+# Keyword -> the functional group it lies in, in files with several frames.
+MARKS = {
+    "TemporalPositionIdentifier": "",
+    "TemporalPositionIndex": "FrameContentSequence",
+    "TriggerTime": "",
+    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
+    "DiffusionBValue": "MRDiffusionSequence",
+    "FrameReferenceTime": "",
+    "EchoNumbers": "",
+    "EchoTime": "",
+    "EffectiveEchoTime": "MREchoSequence",
+    "InversionTime": "",
+    "AcquisitionNumber": "",
+    "FrameAcquisitionNumber": "FrameContentSequence",
+    "AcquisitionTime": "",
+    "FrameAcquisitionDateTime": "FrameContentSequence",
+}
+"""What can tell apart two frames at one place, the surest first."""
+
 _HEADER = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
     "SeriesDescription", "SeriesNumber", "ImageType", "Rows", "Columns", "NumberOfFrames",
@@ -99,7 +118,7 @@ def read_header(path: Path, more: tuple[str, ...] = ()) -> Header:
     with decoding(path):
         _check_mark(path)
         _check_inflated(path)
-        tags = [*_HEADER, *more]
+        tags = [*_HEADER, *MARKS, *more]
         return Header(path, dcmread(path, stop_before_pixels=True, specific_tags=list(tags)))
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.collection.readers.base import refuse
-from engine.collection.readers.dicom_planes import MARKS, Plane
+from engine.collection.readers.dicom_file import MARKS
+from engine.collection.readers.dicom_planes import Plane
 
 ROUNDING_MM = 0.02
 """Two positions of two decimals each can be so far off their distance, and then some."""

@@ -10,28 +10,9 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from engine.collection.readers.base import refuse
-from engine.collection.readers.dicom_file import Header
+from engine.collection.readers.dicom_file import MARKS, Header
 
 Numbers = tuple[float, ...]
-
-# Keyword -> the functional group it lies in, in files with several frames.
-MARKS = {
-    "TemporalPositionIdentifier": "",
-    "TemporalPositionIndex": "FrameContentSequence",
-    "TriggerTime": "",
-    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
-    "DiffusionBValue": "MRDiffusionSequence",
-    "FrameReferenceTime": "",
-    "EchoNumbers": "",
-    "EchoTime": "",
-    "EffectiveEchoTime": "MREchoSequence",
-    "InversionTime": "",
-    "AcquisitionNumber": "",
-    "FrameAcquisitionNumber": "FrameContentSequence",
-    "AcquisitionTime": "",
-    "FrameAcquisitionDateTime": "FrameContentSequence",
-}
-"""What can tell apart two frames at one place, the surest first."""
 
 _UNIT_WITHIN = 1e-2  # directions are decimal text
 
