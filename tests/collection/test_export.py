@@ -216,17 +216,30 @@ def test_official_test_cases_keep_apart(tmp_path: Path) -> None:
     assert (tmp_path / "nnunet" / "Dataset001_ds" / "labelsTs").is_dir()
 
 
-def test_crossing_structures_are_refused_for_nnunet_and_kept_by_coco(tmp_path: Path) -> None:
+def test_crossing_structures_are_regions_with_a_number_of_their_own(tmp_path: Path) -> None:
     labels = np.zeros((2, 1, 8, 8), np.uint8)
     labels[0, 0, 1:5, 1:5] = 1
     labels[1, 0, 3:7, 3:7] = 1
-    case = case_of("a", np.zeros((1, 8, 8), np.uint8), labels)
-    collection = made(tmp_path, case)
-    with pytest.raises(UserError, match="one label map cannot hold") as caught:
+    collection = made(tmp_path, case_of("a", np.zeros((1, 8, 8), np.uint8), labels))
+    for form in ("nnunet", "coco"):
+        report = export_collection(collection, form, tmp_path / form)
+        back = read_back(report.folders[0], tmp_path / f"{form}.zarr")
+        assert stored(back) == stored(collection)
+        assert any("structures cross" in note for note in report.notes) == (form == "nnunet")
+    content = json.loads((tmp_path / "nnunet" / "Dataset001_ds" / "dataset.json").read_text())
+    assert content["labels"] == {"background": 0, "s0_1": [1, 3], "s1_1": [2, 3]}
+
+
+def test_an_export_that_cannot_be_finished_writes_nothing(tmp_path: Path) -> None:
+    photo = picture("p")
+    odd = CuratedCase(**{**photo.__dict__, "image": photo.image / np.float32(3), "dataset": "z"})
+    collection = made(tmp_path, photo)
+    ingest_cases(info("z"), [odd], collection)
+    with pytest.raises(UserError, match="colours as PNG only"):
         export_collection(collection, "nnunet", tmp_path / "n")
-    assert "'s0_1' and 's1_1' share 4 voxels" in str(caught.value)
-    export_collection(collection, "coco", tmp_path / "c")
-    assert stored(read_back(tmp_path / "c" / "ds", tmp_path / "b")) == stored(collection)
+    assert not (tmp_path / "n").exists()
+    report = export_collection(collection, "coco", tmp_path / "c")
+    assert any("rounded to 16 bits" in note for note in report.notes)
 
 
 def test_odd_names_survive_as_folders(tmp_path: Path) -> None:
@@ -290,18 +303,20 @@ def test_values_come_back_from_png(image: Any, exact: bool) -> None:
         assert values.largest_error <= values.scale * 0.5000001
 
 
-def test_nesting_is_found_from_shared_voxels() -> None:
+def test_numbers_of_structures_follow_from_shared_voxels() -> None:
     a, b, c = (np.zeros((6, 6), bool) for _ in range(3))
     a[:5], b[1:3], c[1:3, 2:4] = True, True, True
     nested = Together()
     nested.add([("c", c), ("b", b), ("a", a)], (6, 6))
-    assert nested.order() == ["a", "b", "c"]
-    assert nested.crossing() is None
+    assert nested.order == ["a", "b", "c"]
+    assert not nested.crosses
     assert nested.members() == {"a": [1, 2, 3], "b": [2, 3], "c": [3]}
     c[5] = True
     crossing = Together()
     crossing.add([("c", c), ("b", b), ("a", a)], (6, 6))
-    assert crossing.crossing() == ("a", "c", 4)
+    assert crossing.crosses
+    assert crossing.order == ["a", "b", "c"]
+    assert crossing.members() == {"a": [1, 2, 4], "b": [2, 4], "c": [3, 4]}
     same = Together()
     same.add([("y", a), ("x", a)], (6, 6))
     assert same.members() == {"x": [1, 2], "y": [2]}

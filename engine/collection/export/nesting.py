@@ -1,8 +1,8 @@
-"""Structures that overlap, in one label map: possible where they nest.
+"""Structures that overlap, in one label map: one number for every set of structures that occurs.
 
-A structure may lie within another (a tumour core within a tumour). Then the innermost structure
-of a voxel says which others it has, and one number per structure is enough. Where two structures
-overlap and each also has voxels without the other, no order of them can be told from one number.
+A structure may lie within another (a tumour core within a tumour): then the innermost structure of
+a voxel says which others it has, and one number per structure is enough. Where two structures
+cross (each also has voxels without the other), their common voxels get a number of their own.
 """
 
 from __future__ import annotations
@@ -10,36 +10,51 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
+Structures = frozenset[str]
 
 
-@dataclass
+def structures_at(
+    masks: Iterable[tuple[str, Mask]], shape: tuple[int, int]
+) -> tuple[list[Structures], NDArray[np.int64]]:
+    """Sets of structures, the empty one first, and int64[y, x]: which of them each pixel has.
+
+    Args:
+        masks: several of one structure are its parts.
+    """
+    sets: list[Structures] = [frozenset()]
+    at = np.zeros(shape, dtype=np.int64)
+    for structure, mask in masks:
+        codes, inverse = np.unique(at[mask], return_inverse=True)
+        new = []
+        for code in codes.tolist():
+            joined = sets[code] | {structure}
+            if joined not in sets:
+                sets.append(joined)
+            new.append(sets.index(joined))
+        at[mask] = np.array(new, dtype=np.int64)[inverse]
+    return sets, at
+
+
+@dataclass(frozen=True)
 class Together:
-    """Which structures share voxels: counts of voxels per set of structures."""
+    """Which structures share voxels in a whole data set: voxels per set of structures."""
 
-    voxels: Counter[frozenset[str]] = field(default_factory=Counter)
+    voxels: Counter[Structures] = field(default_factory=Counter)
 
     def add(self, masks: Iterable[tuple[str, Mask]], shape: tuple[int, int]) -> None:
-        """Take a slice's masks; several of one structure are its parts."""
-        sets: list[frozenset[str]] = [frozenset()]
-        at = np.zeros(shape, dtype=np.int64)
-        for structure, mask in masks:
-            codes, inverse = np.unique(at[mask], return_inverse=True)
-            new = []
-            for code in codes.tolist():
-                joined = sets[code] | {structure}
-                if joined not in sets:
-                    sets.append(joined)
-                new.append(sets.index(joined))
-            at[mask] = np.array(new, dtype=np.int64)[inverse]
+        """Count a slice; all slices come before any of the answers below is asked for."""
+        sets, at = structures_at(masks, shape)
         for code, count in enumerate(np.bincount(at.ravel(), minlength=len(sets)).tolist()):
             if code and count:
                 self.voxels[sets[code]] += count
 
+    @cached_property
     def order(self) -> list[str]:
         """Structures, outer before inner: by their number of voxels, then by name."""
         sizes: Counter[str] = Counter()
@@ -48,37 +63,31 @@ class Together:
                 sizes[name] += count
         return sorted(sizes, key=lambda name: (-sizes[name], name))
 
-    def crossing(self) -> tuple[str, str, int] | None:
-        """Two structures that overlap without nesting, and how many voxels they share."""
-        order = self.order()
-        for place, a in enumerate(order):
-            for b in order[place + 1 :]:
-                both, only_a, only_b = self._pair(a, b)
-                if both and only_a and only_b:
-                    return a, b, both
-        return None
+    @cached_property
+    def numbers(self) -> dict[Structures, int]:
+        """Number of every set: first one per structure with all those it lies within, in `order`,
+
+        then the sets that are left, the most frequent first. The empty set is 0.
+        """
+        found: dict[Structures, int] = {frozenset(): 0}
+        for place, name in enumerate(self.order):
+            outer = [o for o in self.order[:place] if self._lies_within(name, o)]
+            found.setdefault(frozenset([name, *outer]), place + 1)
+        left = [members for members in self.voxels if members not in found]
+        left.sort(key=lambda members: (-self.voxels[members], sorted(members)))
+        return {**found, **{members: n for n, members in enumerate(left, len(self.order) + 1)}}
+
+    @property
+    def crosses(self) -> bool:
+        """Some structures overlap without one lying within the other."""
+        return len(self.numbers) > len(self.order) + 1
 
     def members(self) -> dict[str, list[int]]:
-        """Numbers that make up each structure: its own, and those of structures within it.
-
-        Numbers count from 1 in `order`; painting the structures in that order leaves at every
-        voxel the number of its innermost structure. Only where nothing is `crossing`.
-        """
-        order = self.order()
-        numbers = {name: number for number, name in enumerate(order, 1)}
+        """Numbers that make up each structure, ascending."""
         return {
-            outer: [numbers[outer]]
-            + [
-                numbers[inner]
-                for inner in order[place + 1 :]
-                if self._pair(outer, inner)[0] and not self._pair(outer, inner)[2]
-            ]
-            for place, outer in enumerate(order)
+            name: sorted(n for members, n in self.numbers.items() if name in members)
+            for name in self.order
         }
 
-    def _pair(self, a: str, b: str) -> tuple[int, int, int]:
-        """Voxels of (both, only a, only b)."""
-        both = sum(n for s, n in self.voxels.items() if a in s and b in s)
-        only_a = sum(n for s, n in self.voxels.items() if a in s and b not in s)
-        only_b = sum(n for s, n in self.voxels.items() if b in s and a not in s)
-        return both, only_a, only_b
+    def _lies_within(self, inner: str, outer: str) -> bool:
+        return all(outer in members for members in self.voxels if inner in members)

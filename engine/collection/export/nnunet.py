@@ -2,9 +2,9 @@
 
 A dataset whose cases differ in modality or in colour becomes one folder for each. Volumes are
 NIfTI with their spacing and place in the patient, pictures PNG, or flat NIfTI where PNG cannot
-hold their values. The format has no instances: objects of a structure are united. Where subjects
-have other names than their cases, files are named `SUBJECT--CASE`, which also shows what to keep
-together in a split.
+hold their values. Structures that overlap are regions: lists of numbers. The format has no
+instances: objects of a structure are united. Where subjects have other names than their cases,
+files are named `SUBJECT--CASE`, which also shows what to keep together in a split.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.collection.export.cases import StoredCase, StoredDataset
-from engine.collection.export.nesting import Together
+from engine.collection.export.nesting import Together, structures_at
 from engine.collection.export.recipe_text import common_spacing, literal, recipe_text
 from engine.collection.export.report import ExportReport
 from engine.collection.layout import folder_name
@@ -66,7 +66,7 @@ def nnunet_writer(dataset: StoredDataset) -> Callable[[Path, ExportReport], None
     """What writes `OUT/DatasetNNN_NAME/` for each kind of case, each with a `recipe.yaml`.
 
     Raises:
-        UserError: two structures overlap without one lying within the other.
+        UserError: colour pictures whose values no PNG holds.
     """
     groups: dict[Kind, Group] = {}
     for case in dataset.cases():
@@ -120,16 +120,6 @@ def _check(kind: Kind, group: Group, dataset: str) -> None:
             got="colour pictures with negative, fractional or large values",
             remedy="export with --to coco",
         )
-    found = group.together.crossing()
-    if found is not None:
-        a, b, voxels = found
-        raise UserError(
-            "structures overlap in a way that one label map cannot hold",
-            where=dataset,
-            got=f"'{a}' and '{b}' share {voxels} voxels, and each also has voxels of its own",
-            expected="structures apart, or one within the other",
-            remedy="export with --to coco, which keeps every mask",
-        )
 
 
 class _Folder:
@@ -149,7 +139,6 @@ class _Folder:
         self._group = group
         self._report = report
         self._folder = out / _dataset_name(dataset.name, kind, list(groups), len(report.folders))
-        self._order = group.together.order()
         self._separator = _separator(group.names)
         self._ending = ".png" if kind.picture and group.png else ".nii.gz"
         self._count = Counter[str]()
@@ -174,14 +163,14 @@ class _Folder:
             self._write(part, one, case.image[own], labels[own], _flat_affine(case))
 
     def _label(self, case: StoredCase, place: int) -> NDArray[np.unsignedinteger]:
-        """The label map of a slice: outer structures first, inner ones over them."""
-        dtype = np.uint8 if len(self._order) < 2**8 else np.uint16
-        label = np.zeros(case.labels.shape[2:], dtype=dtype)
-        for number, structure in enumerate(self._order, 1):
-            for thing in case.objects[place]:
-                if thing["structure"] == structure:
-                    label[case.mask(place, thing)] = number
-        return label
+        """The label map of a slice."""
+        masks = [(thing["structure"], case.mask(place, thing)) for thing in case.objects[place]]
+        height, width = case.labels.shape[2:]
+        sets, at = structures_at(masks, (height, width))
+        numbers = self._group.together.numbers
+        codes = [numbers.get(members, 0) for members in sets]  # 0: no pixel has it in the end
+        label = np.array(codes, dtype=np.uint16)[at]
+        return label if len(numbers) > 2**8 else label.astype(np.uint8)
 
     def _name(self, case: StoredCase) -> str:
         name = folder_name(case.name)
@@ -233,9 +222,17 @@ class _Folder:
         )
         (self._folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
         if self._group.instances:
-            self._report.note("nnU-Net has no instances: objects of a structure are united")
-        if regions:
-            self._report.note("structures lie within others: labels are regions")
+            self._note("nnU-Net has no instances: objects of a structure are united")
+        if self._group.together.crosses:
+            self._note(
+                "structures cross: labels are exact regions, but nnU-Net predicts one structure "
+                "where they overlap"
+            )
+        elif regions:
+            self._note("structures lie within others: labels are regions")
+
+    def _note(self, words: str) -> None:
+        self._report.note(words, len(self._group.names))
 
     def _channels(self) -> dict[str, str]:
         if self._kind.colours:
@@ -247,10 +244,10 @@ class _Folder:
         planes = list(self._group.planes)
         flat = self._kind.picture and self._ending != ".png"
         if not self._kind.picture and len(planes) > 1:
-            self._report.note("volumes lie in several planes: the recipe leaves the plane to them")
+            self._note("volumes lie in several planes: the recipe leaves the plane to them")
         splits = sorted(self._group.splits[part], key=str)
         if len(splits) > 1:
-            self._report.note("official splits other than test are not kept")
+            self._note("official splits other than test are not kept")
         return {
             "images": f"images{part}/{name}_0000{self._ending}",
             "modality": self._kind.modality,

@@ -22,6 +22,6 @@ class ExportReport:
     objects: int = 0
     notes: Counter[str] = field(default_factory=Counter)
 
-    def note(self, words: str) -> None:
-        """Remember, for one case, that something differs."""
-        self.notes[words] += 1
+    def note(self, words: str, cases: int = 1) -> None:
+        """Remember, for some cases, that something differs."""
+        self.notes[words] += cases
