@@ -8,10 +8,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from engine.collection import template
+from engine.collection.lookup import Tables, Told
 from engine.collection.raw_folder import RawFolder, as_folder, files_below
 from engine.collection.reasons import reason
 from engine.collection.recipe import LabelSource, Recipe, Series
-from engine.errors import CaseRefusedError, UserError, nearest
+from engine.errors import CaseRefusedError, UserError
 
 Fields = dict[str, str]
 
@@ -58,6 +59,7 @@ class CaseSpec:
         excluded: set where the case is not to be read.
         split: official split, where the recipe knows one.
         within: the files of an image that is a folder.
+        tables: files that say whose it is.
     """
 
     dataset: str
@@ -69,18 +71,14 @@ class CaseSpec:
     excluded: Exclusion | None = None
     split: str | None = None
     within: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Every file the case is made from, image first, each once."""
         parts = [(self.image, self.within), *((label.path, label.within) for label in self.labels)]
-        return tuple(
-            dict.fromkeys(
-                file
-                for path, within in parts
-                for file in (within if path.endswith("/") else [path])
-            )
-        )
+        each = [within if path.endswith("/") else (path,) for path, within in parts]
+        return tuple(dict.fromkeys(file for files in (*each, self.tables) for file in files))
 
 
 def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
@@ -88,7 +86,7 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
 
     Raises:
         UserError: the folder is missing, a series matches no file, two cases have the same name,
-            or `skip` names a case that is not there.
+            or a table of subjects cannot be read.
     """
     folder = as_folder(raw_dir)
     if not folder.exists():
@@ -112,8 +110,9 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
     names = [_case_name(recipe.series[number], match) for number, match in found]
     _check_names(recipe, folder, names, [match.path for _, match in found])
     owners = _owners(recipe, folder, found, names)
+    tables = [Tables(series, folder) if series.lookup else None for series in recipe.series]
     specs = [
-        _spec(recipe, folder, number, match, name, owners)
+        _spec(recipe, folder, number, match, name, owners, tables[number])
         for (number, match), name in zip(found, names, strict=True)
     ]
     return sorted(specs, key=lambda spec: spec.case)
@@ -153,13 +152,6 @@ def _check_names(recipe: Recipe, folder: RawFolder, names: list[str], paths: lis
             got=", ".join(both),
             remedy="say case: with a template that tells them apart",
         )
-    for name in recipe.skip:
-        if name not in names:
-            raise UserError(
-                f"skip names a case that is not there: '{name}'",
-                where=folder.where,
-                remedy=nearest(name, names),
-            )
 
 
 def _fields(series: Series, match: template.Match, name: str) -> Fields:
@@ -212,24 +204,46 @@ def _within(folder: RawFolder, path: str) -> tuple[str, ...]:
 
 
 def _spec(
-    recipe: Recipe, folder: RawFolder, number: int, match: template.Match, name: str, owners: Owners
+    recipe: Recipe,
+    folder: RawFolder,
+    number: int,
+    match: template.Match,
+    name: str,
+    owners: Owners,
+    tables: Tables | None,
 ) -> CaseSpec:
     series = recipe.series[number]
     fields = _fields(series, match, name)
     default = "{subject}" if "subject" in match.fields else "{case}"
     subject = template.fill(series.subject or default, {**fields, "case": name})
+    told = Told() if tables is None else tables.tell({**fields, "case": name})
+    split = template.fill(series.split, match.fields) if series.split is not None else told.split
     labels = [owners.get((name, index), []) for index in range(len(series.labels))]
     return CaseSpec(
         recipe.dataset,
         name,
-        subject,
+        told.subject or subject,
         number,
         match.path,
         tuple(label for files in labels for label in files),
-        _excluded(recipe, folder, series, name, fields, labels),
-        template.fill(series.split, match.fields) if series.split is not None else None,
+        _excluded(recipe, folder, series, name, fields, labels) or _untold(told, name),
+        split,
         _within(folder, match.path),
+        () if tables is None else tables.files,
     )
+
+
+def _untold(told: Told, name: str) -> Exclusion | None:
+    """A table that should say whose the case is does not: its subject is not guessed."""
+    if told.missing is None:
+        return None
+    text = CaseRefusedError(
+        f"the table of subjects does not know '{name}'",
+        where=told.missing,
+        expected="one row for every case",
+        remedy="complete the table, or skip the case in the recipe with this reason",
+    )
+    return Exclusion("unknown_subject", str(text))
 
 
 def _excluded(

@@ -335,6 +335,12 @@ class _Ingest:
                 f"and are kept: {_some(self._survey.absent)}"
             )
         seen = {raw.case for raw in self._raw}
+        unmet = sorted(self._bench.info.skipped.keys() - seen)
+        if unmet:
+            notices.append(
+                f"the recipe skips {len(unmet)} case(s) that are not in the raw folder: "
+                f"{_some(unmet)}"
+            )
         lost = sorted(self._outdated.keys() - seen - self._bench.info.skipped.keys())
         if lost:
             notices.append(

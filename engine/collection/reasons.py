@@ -56,6 +56,7 @@ _TABLE = (
     Reason("mixed_orientations", "case", False, "slices of a series differ in size or direction"),
     Reason("foreign_reference", "case", False, "the label points at another image"),
     Reason("bad_contour", "case", False, "a contour has no inside on a slice of the image"),
+    Reason("unknown_subject", "case", False, "the table of subjects does not know the case"),
     Reason("worker_died", "case", False, "the process that read it died each time it tried"),
     Reason("unsafe_path", "case", False, "a name leads out of the raw folder"),
     Reason("refused", "case", False, "refused for a reason without a code of its own"),

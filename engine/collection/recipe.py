@@ -117,6 +117,28 @@ class LabelSource(Frozen):
         return tuple(self.structures) or ((self.structure,) if self.structure else ())
 
 
+class Lookup(Frozen):
+    """A table or list beside the images that says whose they are, or which split they are in."""
+
+    file: str = Field(min_length=1, description="path in the raw folder")
+    key: NameTemplate = Field("{case}", description="what to look for, from images' placeholders")
+    column: str | None = Field(None, description="where to look; none: a list of names by line")
+    subject: str | None = Field(None, description="column that holds the subject")
+    split: str | None = Field(None, description="column that holds the split")
+    split_is: str | None = Field(None, description="split of all that are in this list")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Lookup:
+        template.check(self.file)
+        if template.placeholders(self.file):
+            raise ValueError("a lookup's file has no placeholders")
+        if self.column is None and (self.subject or self.split or not self.split_is):
+            raise ValueError("a list says split_is; subject and split need a column to look in")
+        if self.column is not None and not (self.subject or self.split or self.split_is):
+            raise ValueError("a lookup needs subject, split or split_is")
+        return self
+
+
 class Channel(Frozen):
     """One frame of a 4-D file: its name in the case, its modality where it differs."""
 
@@ -159,6 +181,7 @@ class Series(Frozen):
     )
     optional: bool = Field(False, description="nothing to report when no file matches `images`")
     split: NameTemplate | None = Field(None, description="official split of these cases")
+    lookup: tuple[Lookup, ...] = Field((), description="tables of subjects and splits")
     array: str | None = Field(None, description="name of the array in an npz, HDF5 or MAT file")
     axes: Axes | None = Field(None, description="its axes, e.g. zyx; c colour, t frames")
     pick: dict[str, str] = Field(
@@ -210,6 +233,7 @@ class Series(Frozen):
             ("case", self.case, set[str]()),
             ("subject", self.subject, {"case"}),
             ("split", self.split, set[str]()),
+            *(("lookup.key", lookup.key, {"case"}) for lookup in self.lookup),
         ):
             for name in template.placeholders(text or ""):
                 if name not in known | extra:

@@ -132,10 +132,108 @@ def test_skipped_cases_carry_their_reason(tmp_path: Path) -> None:
     assert not spec.excluded.refused
 
 
-def test_a_skip_that_names_nothing_is_a_mistake(tmp_path: Path) -> None:
+def test_a_skip_of_a_case_that_is_not_there_leaves_the_others_alone(tmp_path: Path) -> None:
+    """Half a download is still a folder of the data set; ingest says it (test_ingest_recipe)."""
     touch(tmp_path, "i/patient.png", "m/patient.png")
-    with pytest.raises(UserError, match="did you mean 'patient'"):
-        find_cases(recipe(series("i/{case}.png", MASK), skip={"patent": "x"}), tmp_path)
+    found = by_name(recipe(series("i/{case}.png", MASK), skip={"other": "x"}), tmp_path)
+    assert found["patient"].excluded is None
+
+
+def test_only_images_that_fit_a_pattern(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/amos_{n}.png" for kind in "im" for n in ("0001", "0507", "0600")))
+    label = {"file": "m/amos_{number}.png", "kind": "mask", "structure": "liver"}
+    made = recipe(
+        series("i/amos_{number}.png", label, case="{number}", where={"number": "0[0-4]??"}),
+        series("i/amos_{number}.png", label, case="{number}", where={"number": ["05??", "06??"]}),
+    )
+    assert {name: spec.series for name, spec in by_name(made, tmp_path).items()} == {
+        "0001": 0, "0507": 1, "0600": 1,
+    }  # fmt: skip
+
+
+def test_a_series_may_be_absent_when_the_recipe_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "m/a.png")
+    both = [series("i/{case}.png", MASK), series("other/{case}.png", MASK, optional=True)]
+    assert list(by_name(recipe(*both), tmp_path)) == ["a"]
+    with pytest.raises(UserError, match="no file matches any series"):
+        find_cases(recipe(both[1]), tmp_path)
+
+
+def test_a_folder_is_an_image_and_its_files_are_its_sources(tmp_path: Path) -> None:
+    touch(tmp_path, "p1/scan/b.dcm", "p1/scan/a.dcm", "p1/scan/.DS_Store", "p1/m/1.png", "p1/x")
+    label = {"file": "{case}/m/", "kind": "mask", "structure": "liver"}
+    spec = by_name(recipe(series("{case}/scan/", label)), tmp_path)["p1"]
+    assert spec.image == "p1/scan/"
+    assert spec.files == ("p1/scan/a.dcm", "p1/scan/b.dcm", "p1/m/1.png")
+
+
+TABLE = {"file": "Grade.csv", "column": "name", "subject": "patient ID", "split": "part"}
+
+
+def looked_up(*lookup: dict[str, Any]) -> Recipe:
+    return recipe(series("i/{case}.png", MASK, lookup=list(lookup)))
+
+
+def test_a_table_says_whose_a_picture_is(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/{n}.png" for kind in "im" for n in "abc"))
+    text = "\ufeffname; patient ID ;part\na; P 1;train\nb;P 1;\n"
+    (tmp_path / "Grade.csv").write_text(text, encoding="utf-8")
+    found = by_name(looked_up(TABLE), tmp_path)
+    assert (found["a"].subject, found["a"].split) == ("P 1", "train")
+    assert (found["b"].subject, found["b"].split) == ("P 1", None)
+    assert found["c"].excluded is not None
+    assert found["c"].excluded.code == "unknown_subject"
+    assert found["c"].excluded.refused
+    assert found["a"].files == ("i/a.png", "m/a.png", "Grade.csv")
+
+
+def test_lists_say_which_split(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/{n}.png" for kind in "im" for n in "abc"))
+    (tmp_path / "train.txt").write_text("a\n\n")
+    (tmp_path / "test.txt").write_text("b\na\n")
+    lists = [{"file": f"{name}.txt", "split_is": name} for name in ("train", "test")]
+    found = by_name(looked_up(*lists), tmp_path)
+    assert [found[name].split for name in "abc"] == ["train", "test", None]
+    assert [found[name].subject for name in "abc"] == ["a", "b", "c"]
+    assert found["c"].excluded is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot be read"),
+        ("name,patient\na,1\n", "no column 'patient ID'"),
+        ("name,patient ID,part\na,1,x\na,2,x\n", "two things of 'a'"),
+    ],
+)
+def test_tables_that_cannot_be_believed(tmp_path: Path, text: str | None, words: str) -> None:
+    touch(tmp_path, "i/a.png", "m/a.png")
+    if text is not None:
+        (tmp_path / "Grade.csv").write_text(text)
+    with pytest.raises(UserError, match=words):
+        find_cases(looked_up(TABLE), tmp_path)
+
+
+def test_rows_that_agree_are_one(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "m/a.png")
+    (tmp_path / "Grade.csv").write_text("name,patient ID,part,frame\na,1,x,1\na,1,x,2\n")
+    assert by_name(looked_up(TABLE), tmp_path)["a"].subject == "1"
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        {"file": "a.txt"},
+        {"file": "a.txt", "subject": "who"},
+        {"file": "a.csv", "column": "name"},
+        {"file": "{case}.csv", "column": "name", "split": "part"},
+        {"file": "../a.txt", "split_is": "train"},
+        {"file": "a.txt", "split_is": "train", "key": "{nobody}"},
+    ],
+)
+def test_lookups_that_make_no_sense(lookup: dict[str, Any]) -> None:
+    with pytest.raises(UserError):
+        looked_up(lookup)
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,29 @@ def test_a_reader_during_an_ingest_sees_whole_arrays(tmp_path: Path) -> None:
     assert seen == ["ds/a", "ds/b"]
     assert info().dataset == tables(out)["datasets"][0]["dataset"]
     verify(out)
+
+
+def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
+    """However often and wherever it dies: the next one goes on, and the end is the same bytes."""
+    raw, calm, rough = tmp_path / "raw", tmp_path / "calm.zarr", tmp_path / "rough.zarr"
+    put_many(raw)
+    ingest_source(NpzFolder(raw), calm, unit_slices=4)
+    moments = random.Random(20261125)  # seconds from the start of Python to past its end
+    dead = 0
+    for _ in range(10):
+        process = start(raw, rough)
+        time.sleep(moments.uniform(0.3, 1.6))
+        process.send_signal(signal.SIGKILL)
+        dead += process.wait() == -signal.SIGKILL
+        whole_so_far(rough)
+    assert dead > 0
+    ingest_source(NpzFolder(raw), rough, unit_slices=4)
+    assert tables(rough) == tables(calm)
+    assert tree(rough) == tree(calm)
+
+
+def start(raw: Path, out: Path) -> subprocess.Popen[bytes]:
+    """Ingest in a process of its own, which nothing stops by itself."""
+    paths = os.pathsep.join([str(HERE), str(HERE.parent.parent)])
+    command = [sys.executable, str(HERE / "killed_ingest.py"), str(raw), str(out), "-1", "c1"]
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths})

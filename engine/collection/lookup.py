@@ -1,0 +1,115 @@
+"""What tables beside the images say: whose a picture is, and which split it belongs to.
+
+Two forms: a table with a header (CSV, TSV, semicolons), and a plain list of names, one per line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.collection import template
+from engine.collection.raw_folder import RawFolder
+from engine.collection.recipe import Lookup, Series
+from engine.errors import UserError, nearest
+
+_MOST_BYTES = 64 * 2**20
+Rows = Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the tables say of one case.
+
+    Attributes:
+        subject, split: None where no table says it.
+        missing: a table that should know the case's subject and does not.
+    """
+
+    subject: str | None = None
+    split: str | None = None
+    missing: str | None = None
+
+
+class Tables:
+    """The lookups of a series, read once."""
+
+    def __init__(self, series: Series, folder: RawFolder) -> None:
+        self._lookups = series.lookup
+        self._rows = [_read(lookup, folder) for lookup in series.lookup]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that every case of the series depends on."""
+        return tuple(lookup.file for lookup in self._lookups)
+
+    def tell(self, fields: Mapping[str, str]) -> Told:
+        """What they say of a case; the first table that knows something is believed.
+
+        Args:
+            fields: placeholders of the case, with `case`.
+        """
+        subject = split = missing = None
+        for lookup, rows in zip(self._lookups, self._rows, strict=True):
+            row = rows.get(template.fill(lookup.key, fields))
+            if row is None:
+                missing = lookup.file if lookup.subject is not None else missing
+                continue
+            if subject is None and lookup.subject is not None:
+                subject = row[lookup.subject].strip() or None
+                missing = lookup.file if subject is None else missing
+            if split is None:
+                split = lookup.split_is or (row[lookup.split].strip() if lookup.split else None)
+        return Told(subject, split or None, None if subject is not None else missing)
+
+
+def _read(lookup: Lookup, folder: RawFolder) -> Rows:
+    """{key: row}. Raises UserError where the file or a column is not there."""
+    if not folder.is_file(lookup.file) or folder.size(lookup.file) > _MOST_BYTES:
+        raise UserError(
+            "a table the recipe names cannot be read",
+            where=f"{folder.where}/{lookup.file}",
+            got="no such file" if not folder.is_file(lookup.file) else "more than 64 MiB",
+            expected="a table of the cases' subjects or splits",
+            remedy="fetch it with the images, or take the lookup out of a copy of the recipe",
+        )
+    with folder.local([lookup.file]) as root:
+        text = (root / lookup.file).read_bytes().decode("utf-8-sig", "replace")
+    if lookup.column is None:
+        return {line.strip(): {} for line in text.splitlines() if line.strip()}
+    return _table(lookup, text, f"{folder.where}/{lookup.file}")
+
+
+def _table(lookup: Lookup, text: str, where: str) -> Rows:
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    names = [name.strip() for name in rows.fieldnames or ()]
+    rows.fieldnames = names
+    for wanted in (lookup.column, lookup.subject, lookup.split):
+        if wanted is not None and wanted not in names:
+            raise UserError(
+                f"the table has no column '{wanted}'",
+                where=where,
+                got=", ".join(names)[:400],
+                expected=wanted,
+                remedy=nearest(wanted, names),
+            )
+    found: dict[str, Mapping[str, str]] = {}
+    for row in rows:
+        key = (row[str(lookup.column)] or "").strip()
+        values = {name: row[name] or "" for name in names}
+        if found.setdefault(key, values) != values and _differs(lookup, found[key], values):
+            raise UserError(
+                f"the table says two things of '{key}'",
+                where=where,
+                got=f"{found[key]} and {values}"[:400],
+                expected="one row, or rows that agree",
+            )
+    return found
+
+
+def _differs(lookup: Lookup, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return any(name and one[name] != other[name] for name in (lookup.subject, lookup.split))
