@@ -266,6 +266,12 @@ def test_headers_that_claim_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert refused(tmp_path / "a.mat").code == "too_large"
 
 
+def test_an_npz_member_longer_than_its_header_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", npy_header((9, 9)) + bytes(9 * 9 * 2 + 1))
+    assert refused(tmp_path / "a.npz").code == "unreadable_file"
+
+
 def test_nothing_outside_of_an_hdf5_file_is_read(tmp_path: Path) -> None:
     write(tmp_path / "other.h5", secret=VOLUME)
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -83,7 +83,8 @@ def _member(
     with archive.open(f"{name}.npy") as member:
         header = _header(member)
         content = member.read(size)
-        member.read(1)  # at the end of a member its checksum is verified
+        if member.read(1):  # the checksum is verified at the end of a member only
+            raise ValueError(f"{name}.npy is longer than its header says")
     return _array(header, content, path)
 
 
