@@ -382,6 +382,19 @@ def test_npz_with_image_and_label(tmp_path: Path) -> None:
     assert found["x", "object", 0] == 72
 
 
+def test_folders_of_npy(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for folder in ("imgs", "gts"):
+        (raw / folder).mkdir(parents=True)
+    for name in ("a", "b"):
+        np.save(raw / "imgs" / f"{name}.npy", noise(20, 20, 3).astype(np.float32) / 255)
+        np.save(raw / "gts" / f"{name}.npy", blob())
+    proposed = propose(raw)
+    assert proposed.recipe.series[0].axes == "yxc"
+    found = areas(ingested(proposed, raw, tmp_path / "out.zarr"))
+    assert found == {("a", "object", 0): 72, ("b", "object", 0): 72}
+
+
 def test_exports_are_layouts_it_knows(tmp_path: Path) -> None:
     collection = tmp_path / "in.zarr"
     ingest_cases(info(), [volume("v1"), volume("v2")], collection)

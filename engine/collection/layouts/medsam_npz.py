@@ -1,4 +1,4 @@
-"""MedSAM's npz files: arrays `imgs` and `gts` in one file, or folders `imgs/` and `gts/` of npy.
+"""MedSAM's npz files: arrays `imgs` and `gts` in one file.
 
 A volume is [z, y, x] without a place in the patient, a picture [y, x] or [y, x, 3].
 """
@@ -9,28 +9,25 @@ import zipfile
 from collections import Counter
 from typing import Any
 
-from numpy.lib import format as npy
-
 from engine.collection.layouts.base import DECIDE, Part, Proposal, count
 from engine.collection.layouts.folders import common_template
 from engine.collection.layouts.images import image_fields
 from engine.collection.layouts.listing import Listing
 from engine.collection.layouts.looking import look_at, sample
 from engine.collection.layouts.meaning import proposed_meaning
+from engine.collection.layouts.shapes import Shape, image_axes, npy_shape
 from engine.collection.readers.base import How
 
 _IMAGE, _LABEL = "imgs", "gts"
-_AXES = {(3, False): "zyx", (2, False): "yx", (3, True): "yxc"}
-
-Shape = tuple[int, ...]
 
 
 def look(listing: Listing) -> Proposal | None:
-    """One series per kind of array in npz files, or one for two folders of npy files."""
+    """One series per kind of array and depth of folders."""
     files = [path for path in listing.files if path.lower().endswith(".npz")]
     groups: dict[str, list[str]] = {}
     for path in files:
-        axes = _axes(_shapes(listing, path))
+        shapes = _shapes(listing, path)
+        axes = image_axes(*shapes) if shapes else None
         if axes is not None:
             groups.setdefault(axes, []).append(path)
     depth = Counter((axes, path.count("/")) for axes, group in groups.items() for path in group)
@@ -48,33 +45,17 @@ def look(listing: Listing) -> Proposal | None:
     )
 
 
-def _shapes(listing: Listing, path: str) -> dict[str, Shape]:
-    """Shapes of the two arrays, from their headers."""
-    out = {}
+def _shapes(listing: Listing, path: str) -> tuple[Shape, Shape] | None:
+    """Shapes of image and label, from their headers; None where one is missing."""
     try:
         with zipfile.ZipFile(listing.root / path) as archive:
+            shapes = []
             for name in (_IMAGE, _LABEL):
                 with archive.open(f"{name}.npy") as stream:
-                    version = npy.read_magic(stream)
-                    read = (
-                        npy.read_array_header_1_0
-                        if version == (1, 0)
-                        else npy.read_array_header_2_0
-                    )
-                    out[name] = tuple(read(stream)[0])
+                    shapes.append(npy_shape(stream))  # type: ignore[arg-type]  # reads bytes
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        return {}
-    return out
-
-
-def _axes(shapes: dict[str, Shape]) -> str | None:
-    """Axes of the image; None where image and label do not fit each other."""
-    if len(shapes) < 2:
         return None
-    image, label = shapes[_IMAGE], shapes[_LABEL]
-    if image == label:
-        return _AXES.get((len(image), False))
-    return "yxc" if image == (*label, 3) and len(label) == 2 else None
+    return shapes[0], shapes[1]
 
 
 def _part(listing: Listing, group: list[str], axes: str) -> Part | None:

@@ -13,6 +13,8 @@ from engine.collection.layouts.listing import Listing
 from engine.collection.layouts.looking import look_at
 from engine.collection.layouts.meaning import proposed_meaning
 from engine.collection.layouts.pairing import STRUCTURE, File, Pair, pairs_of
+from engine.collection.layouts.shapes import colour_axes
+from engine.collection.readers.base import How
 from engine.collection.template import search
 
 _LOSSY = (".jpg", ".jpeg")
@@ -98,8 +100,11 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
     if names is None:
         return None
     template, case = _image_template(pairs, names)
-    seen = look_at(listing.root, images, labels=False)
+    axes = _npy_axes(listing, pairs[0])
+    seen = look_at(listing.root, images, How(None, axes), labels=False)
     fields, notes = image_fields(seen, None)
+    if axes:
+        fields["axes"] = axes
     comments = [f"{count(len(images), 'image')}: {seen.summary}", *notes]
     labels = []
     for number, group in enumerate(groups):
@@ -122,6 +127,13 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
         "labels": labels,
     }
     return Part(body, tuple(comments), pairs[0].image.suffix.strip("_-. "))
+
+
+def _npy_axes(listing: Listing, pair: Pair) -> str | None:
+    """Arrays do not say what their axes are; a label with one axis less shows colours."""
+    if pair.image.ending.lower() != ".npy" or pair.label.ending.lower() != ".npy":
+        return None
+    return colour_axes(listing.root / pair.image.path, listing.root / pair.label_path)
 
 
 def _where(listing: Listing, template: str, pairs: list[Pair]) -> str | list[str] | None:
