@@ -3,7 +3,8 @@
 Contours of one region in one slice count together: a pixel belongs where an odd number of them
 is around its centre, so a contour inside another is a hole. Holes drawn with a narrow channel
 from the outer line come out the same. A centre exactly on a line belongs to the side right of it
-(below it for level lines), so that regions that share a line share no pixel.
+(below it for level lines), so that regions that share a line share no pixel. Contours that cross
+each other have no inside that everyone agrees on, and refuse the file.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from engine.collection.readers.dicom_file import read_content
 from engine.collection.readers.dicom_grid import Grid, check_refers, grid_of
 from engine.collection.readers.dicom_masks import Masks
 from engine.collection.readers.limits import admit
+from engine.collection.readers.objects import Boxed
 from engine.collection.readers.winding import bad_contour, mask_of_polygon
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _FINEST = 4096  # parts of a pixel: below that, coordinates are noise of their conversion
 _FURTHEST_PX = 2.0**24
+_MOST_IN_A_SLICE = 5000
 
 
 @dataclass(frozen=True)
@@ -88,13 +91,52 @@ def _draw(item: Dataset, number: int, name: str, grid: Grid, masks: Masks) -> No
 def _filled(contours: list[_Contour], size: tuple[int, int], path: Path) -> NDArray[np.bool_]:
     """bool[y, x] of contours in one slice, each apart from or inside the others."""
     admit(size, 1, path)
+    if len(contours) > _MOST_IN_A_SLICE:
+        raise bad_contour(path, contours[0].what, f"{len(contours)} in one slice", "fewer")
     odd = np.zeros(size, dtype=np.bool_)
+    taken = np.zeros(size, dtype=np.bool_)
+    before: list[tuple[Boxed, str]] = []
     for contour in contours:
         boxed = mask_of_polygon(contour.points + 0.5, size, path, contour.what)
-        if boxed is not None:
-            box, mask = boxed
-            odd[box] ^= mask
+        if boxed is None:
+            continue
+        box, mask = boxed
+        if (taken[box] & mask).any():
+            for other, what in before:
+                _check_nested(boxed, other, path, f"{contour.what} and {what}")
+        taken[box] |= mask
+        odd[box] ^= mask
+        before.append((boxed, contour.what))
     return odd
+
+
+def _check_nested(one: Boxed, other: Boxed, path: Path, what: str) -> None:
+    """Two contours may be apart, or one may lie inside the other: a hole, or an island in one."""
+    sizes = int(one[1].sum()), int(other[1].sum())
+    both = _shared(one, other)
+    if both and (both not in sizes or sizes[0] == sizes[1]):
+        raise bad_contour(
+            path,
+            f"{what} (in one slice)",
+            f"{both} of {sizes[0]} and {sizes[1]} px in both",
+            "contours apart, or one inside the other",
+        )
+
+
+def _shared(one: Boxed, other: Boxed) -> int:
+    """Number of pixels that two masks share."""
+    spans = [
+        (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one[0], other[0], strict=True)
+    ]
+    if any(start >= stop for start, stop in spans):
+        return 0
+    parts = [
+        mask[
+            tuple(slice(s - at.start, e - at.start) for (s, e), at in zip(spans, box, strict=True))
+        ]
+        for box, mask in (one, other)
+    ]
+    return int((parts[0] & parts[1]).sum())
 
 
 def _placed(contour: Dataset, what: str, grid: Grid, path: Path) -> _Contour:
