@@ -38,7 +38,7 @@ def outcome(read: Callable[[], RawImage | RawObjects]) -> str:
         return f"refused {error.code}"
     except BaseException as error:  # noqa: BLE001  whatever comes is a finding
         lines = traceback.format_exception(error)
-        return f"bug: {type(error).__name__}: {''.join(lines)[-1800:]}"
+        return f"bug: {''.join(lines)[-2500:]}"
     wrong = flaw(found)
     return f"bug: {wrong}" if wrong else "ok"
 

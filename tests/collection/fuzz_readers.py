@@ -190,8 +190,7 @@ def _count(
     for key in ("read", "labels", "companions"):
         text = answer.get(key, "")
         if text.startswith("bug"):
-            brief = text.strip().splitlines()
-            short = f"{key}: {brief[0][:60]} ... {brief[-1][-160:]}"
+            short = f"{key}: {_brief(text)}"
             if short not in tally.bugs:
                 digest = hashlib.sha256(b"".join(files.values())).hexdigest()[:12]
                 where = keep / f"{_folder_name(ending)}_{digest}"
@@ -202,6 +201,17 @@ def _count(
             tally.bugs[short] += 1
         elif key != "companions":
             tally.outcomes[text] += 1
+
+
+def _brief(text: str) -> str:
+    """Type, message and the last of our own lines in a traceback: one finding, one text."""
+    lines = text.removeprefix("bug: ").strip().splitlines()
+    ours = [
+        line.strip() for line in lines if "/engine/" in line and line.strip().startswith("File")
+    ]
+    where = ours[-1].rpartition("/engine/")[2] if ours else ""
+    kind, _, message = lines[-1].partition(":")
+    return f"{kind} {message.strip()[:60] if not ours else ''} {where}".strip()
 
 
 def report(tallies: dict[str, Tally], keep: Path) -> int:

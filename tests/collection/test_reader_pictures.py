@@ -267,3 +267,32 @@ def test_tiff_pages_that_run_in_circles(tmp_path: Path, big: bool) -> None:
         content[at : at + width] = target.to_bytes(width, "little")
         path.write_bytes(content)
         assert refused(path) == code
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits"])
+@pytest.mark.parametrize("height", [33, 1000])
+def test_a_tiff_higher_than_its_strips_is_refused(
+    tmp_path: Path, compression: str | None, height: int
+) -> None:
+    """tifffile fills the missing strips with zeros."""
+    path = tmp_path / "a.tif"
+    noise = RNG.integers(0, 256, (24, 32), dtype=np.uint8)
+    tifffile.imwrite(path, noise, compression=compression, rowsperstrip=8, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        at = tif.pages[0].tags["ImageLength"].valueoffset
+    content = bytearray(path.read_bytes())
+    content[at : at + 2] = height.to_bytes(2, "little")
+    path.write_bytes(content)
+    assert refused(path) == "unreadable_file"
+
+
+def test_a_tiff_with_one_strip_shorter_than_its_picture(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, GREY, metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        places = [tif.pages[0].tags[n].valueoffset for n in ("ImageLength", "RowsPerStrip")]
+    content = bytearray(path.read_bytes())
+    for at in places:
+        content[at : at + 2] = (9000).to_bytes(2, "little")
+    path.write_bytes(content)
+    assert refused(path) == "truncated_file"

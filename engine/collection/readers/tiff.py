@@ -24,7 +24,7 @@ from engine.collection.readers.base import (
     check_finite,
     refuse,
 )
-from engine.collection.readers.limits import admit, opened
+from engine.collection.readers.limits import admit, check_holds, opened
 from engine.collection.readers.pixels import cmyk_to_rgb, drop_alpha, merge_grey, upright
 from engine.collection.readers.tiff_chain import check_chain
 from engine.errors import CaseRefusedError
@@ -77,6 +77,7 @@ _ERRORS = (
     TypeError,
     AttributeError,
     ArithmeticError,
+    AssertionError,
     EOFError,
     struct.error,
     zlib.error,
@@ -149,6 +150,17 @@ def _check_complete(tif: tifffile.TiffFile, path: Path) -> None:
     for number, page in enumerate(tif.pages):
         key: Any = page.keyframe
         admit((math.prod(key.chunks or (1,)),), max(1, key.bitspersample // 8), path)
+        if len(page.dataoffsets) != math.prod(key.chunked):
+            raise refuse(
+                "unreadable_file",
+                "the TIFF's size does not fit its number of strips or tiles",
+                path,
+                got=f"{len(page.dataoffsets)} in page {number}",
+                expected=f"{math.prod(key.chunked)} for {key.shape}",
+                remedy="fetch the file again",
+            )
+        if key.compression == 1 and key.bitspersample % 8 == 0:
+            check_holds(key.nbytes, sum(page.databytecounts), path)
         ends = [o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or 0 in page.databytecounts or max(ends) > size:
             raise refuse(
