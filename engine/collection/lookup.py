@@ -37,8 +37,9 @@ class Tables:
     """The lookups of a series, read once."""
 
     def __init__(self, series: Series, folder: RawFolder) -> None:
-        self._lookups = series.lookup
-        self._rows = [_read(lookup, folder) for lookup in series.lookup]
+        there = [one for one in series.lookup if not one.optional or folder.is_file(one.file)]
+        self._lookups = tuple(there)
+        self._rows = [_read(lookup, folder) for lookup in there]
 
     @property
     def files(self) -> tuple[str, ...]:

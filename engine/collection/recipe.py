@@ -126,6 +126,7 @@ class Lookup(Frozen):
     subject: str | None = Field(None, description="column that holds the subject")
     split: str | None = Field(None, description="column that holds the split")
     split_is: str | None = Field(None, description="split of all that are in this list")
+    optional: bool = Field(False, description="a missing file says nothing")
 
     @model_validator(mode="after")
     def _says_something(self) -> Lookup:

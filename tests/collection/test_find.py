@@ -214,6 +214,12 @@ def test_tables_that_cannot_be_believed(tmp_path: Path, text: str | None, words:
         find_cases(looked_up(TABLE), tmp_path)
 
 
+def test_an_optional_table_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "m/a.png")
+    spec = by_name(looked_up({**TABLE, "optional": True}), tmp_path)["a"]
+    assert (spec.subject, spec.split, spec.excluded) == ("a", None, None)
+
+
 def test_rows_that_agree_are_one(tmp_path: Path) -> None:
     touch(tmp_path, "i/a.png", "m/a.png")
     (tmp_path / "Grade.csv").write_text("name,patient ID,part,frame\na,1,x,1\na,1,x,2\n")

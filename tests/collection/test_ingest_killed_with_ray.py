@@ -25,23 +25,22 @@ KILLS = 10
 
 def test_ten_kills_of_the_command(tmp_path: Path) -> None:
     raw, calm, rough = tmp_path / "raw", tmp_path / "calm.zarr", tmp_path / "rough.zarr"
-    list(write_subjects(orders(raw, "kill", 30, ["abdomen_mr"])))
+    list(write_subjects(orders(raw, "kill", 60, ["abdomen_mr"])))
     folder = raw / "abdomen_mr"
     ingest("phantom_abdomen_mr", folder, calm)
     moments = random.Random(7)
-    stored = []
+    stored = [0]
     for _ in range(KILLS):
         process = subprocess.Popen(command(folder, rough), start_new_session=True)
-        began = time.monotonic()
-        wait = moments.uniform(4, 12)
-        while process.poll() is None and time.monotonic() - began < wait:
+        enough = stored[-1] + moments.randint(0, 4)  # so that every kill hits work in progress
+        while process.poll() is None and cases(rough) < max(enough, stored[-1] + 1):
             time.sleep(0.05)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        time.sleep(moments.uniform(0, 0.5))
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
         stored.append(cases(rough))
     assert stored == sorted(stored)
-    assert stored[-1] > 0
+    assert stored[-1] < Catalog.open(calm).cases.num_rows
     subprocess.run(command(folder, rough), check=True)
     assert tables(rough) == tables(calm)
     assert tree(rough) == tree(calm)

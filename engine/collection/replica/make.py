@@ -22,6 +22,7 @@ from engine.collection.replica.layout import (
     seen_image,
     stored_values,
 )
+from engine.collection.replica.lookups import Row, table_text
 from engine.collection.replica.targets import LabelTarget, Target, targets
 from engine.collection.replica.truth import Mask, TrueCase
 from engine.collection.replica.writers import LOSSY, ending_of, write
@@ -84,7 +85,18 @@ class _Making:
         for path in sorted(self._pieces, key=lambda path: (path not in images, path)):
             write(self._out, path, self._pieces[path], done)
         cases = sorted((case for case in self._cases if case.masks), key=lambda case: case.case)
-        return Replicated(tuple(sorted(self._pieces)), tuple(cases))
+        return Replicated((*sorted(self._pieces), *self._write_tables()), tuple(cases))
+
+    def _write_tables(self) -> list[str]:
+        """Whose the pictures are, and which split they are in."""
+        tables: dict[str, list[Row]] = {}
+        for target in self._targets:
+            for path, row in target.rows.items():
+                tables.setdefault(path, []).append(row)
+        for path, rows in tables.items():
+            (self._out / path).parent.mkdir(parents=True, exist_ok=True)
+            (self._out / path).write_text(table_text(rows), encoding="utf-8")
+        return sorted(tables)
 
     def _add(self, target: Target) -> None:
         layout = layout_of(target)

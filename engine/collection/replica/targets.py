@@ -9,6 +9,7 @@ from itertools import product
 
 from engine.collection import template
 from engine.collection.recipe import LabelSource, Recipe, Series
+from engine.collection.replica.lookups import Row, rows_of, true_words
 from engine.collection.replica.spec import Replica, replica_of
 from engine.errors import UserError
 
@@ -33,6 +34,7 @@ class Target:
         turn: number of the case within the series, from 0.
         image: path with `/`; of a folder it ends in one.
         case, subject, split: as a correct ingest names them, without suffixes of frames.
+        rows: its row in every table of subjects and splits, by file.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Target:
     subject: str
     split: str | None
     labels: tuple[LabelTarget, ...]
+    rows: Mapping[str, Row]
 
 
 def targets(recipe: Recipe) -> list[Target]:
@@ -105,6 +108,8 @@ def _target(
     default = "{subject}" if "subject" in fields else "{case}"
     subject = template.fill(series.subject or default, {**fields, "case": case})
     known = {"case": case, **fields}
+    split = None if series.split is None else template.fill(series.split, known)
+    subject, told = true_words(series, choices, subject, split)
     return Target(
         *place,
         series,
@@ -112,12 +117,13 @@ def _target(
         _anything(template.fill(series.images, fields), choices),
         case,
         subject,
-        None if series.split is None else template.fill(series.split, known),
+        split or told,
         tuple(
             label
             for index, source in enumerate(series.labels)
             for label in _labels(recipe, index, source, known, choices)
         ),
+        rows_of(series, choices, known),
     )
 
 
