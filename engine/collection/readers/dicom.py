@@ -40,21 +40,22 @@ class DicomReader:
 
     def read(self, path: Path, how: How = PLAIN) -> RawImage:
         """A volume [x, y, slice(, time)(, 3)], or a picture [(frame,) y, x(, 3)]."""
-        return _read(_headers(path, how), path, palettes=False)
+        with decoding(path):
+            return _read(_headers(path, how), path, palettes=False)
 
     def read_labels(
         self, path: Path, how: How = PLAIN, image: ImageFile | None = None
     ) -> RawImage | RawObjects:
         """Named objects of SEG and RTSTRUCT; of other files the values, palettes as indices."""
-        if path.is_dir():
-            return _read(_headers(path, how), path, palettes=True)
         with decoding(path):
+            if path.is_dir():
+                return _read(_headers(path, how), path, palettes=True)
             header = read_header(path)
             if header.sop_class in SEGMENTATIONS:
                 return read_segmentation(path, image)
             if header.sop_class == STRUCTURE_SET:
                 return read_structure_set(path, image)
-        return _read([header], path, palettes=True)
+            return _read([header], path, palettes=True)
 
     def companions(self, path: Path) -> tuple[Path, ...]:
         """None: every DICOM file stands for itself."""
@@ -63,8 +64,7 @@ class DicomReader:
 
 def _headers(path: Path, how: How) -> list[Header]:
     if path.is_dir():
-        with decoding(path):
-            return series_of(path, how.pick)
+        return series_of(path, how.pick)
     if not path.is_file():
         raise missing(path)
     header = read_header(path)
@@ -85,29 +85,28 @@ def _read(headers: list[Header], where: Path, palettes: bool) -> RawImage:
     for header in headers:
         with decoding(header.path):
             planes += planes_of(header)
-    with decoding(where):
-        placed = [plane.position is not None for plane in planes]
-        if any(placed) and not all(placed):
-            lost = planes[placed.index(False)].path.name
-            raise refuse(
-                "bad_geometry",
-                "a slice of the series does not say where it lies",
-                where,
-                got=f"no position in {lost}",
-                expected="ImagePositionPatient in every file",
-            )
-        stack = arrange(planes, same_values, where) if all(placed) else None
-        if stack is not None:
-            return volume(headers, stack, where)
-        if len(headers) > 1:
-            raise refuse(
-                "bad_geometry",
-                "the files of the series do not say where they lie",
-                where,
-                got=f"{len(headers)} files without a position",
-                expected="ImagePositionPatient, or one picture",
-            )
-        return picture(headers[0], planes[0], palettes)
+    placed = [plane.position is not None for plane in planes]
+    if any(placed) and not all(placed):
+        lost = planes[placed.index(False)].path.name
+        raise refuse(
+            "bad_geometry",
+            "a slice of the series does not say where it lies",
+            where,
+            got=f"no position in {lost}",
+            expected="ImagePositionPatient in every file",
+        )
+    stack = arrange(planes, same_values, where) if all(placed) else None
+    if stack is not None:
+        return volume(headers, stack, where)
+    if len(headers) > 1:
+        raise refuse(
+            "bad_geometry",
+            "the files of the series do not say where they lie",
+            where,
+            got=f"{len(headers)} files without a position",
+            expected="ImagePositionPatient, or one picture",
+        )
+    return picture(headers[0], planes[0], palettes)
 
 
 DICOM = DicomReader()

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydicom import dcmread, uid
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
 
@@ -62,7 +62,7 @@ _HEADER = (
 _ERRORS = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError,
     LookupError, OSError, RuntimeError, StopIteration, TypeError, ValueError,
-    InvalidDicomError, struct.error, zlib.error,
+    BytesLengthException, InvalidDicomError, struct.error, zlib.error,
 )  # fmt: skip
 
 

@@ -57,11 +57,25 @@ def frames(data: Dataset, path: Path) -> Iterator[Pixels]:
         bits = prod(shape) * int(data.BitsAllocated)
         if data.PhotometricInterpretation == _HALVED:
             bits = bits * 2 // 3
-        check_holds((bits + 7) // 8, len(data[held[0]].value), path)
+        _check_length((bits + 7) // 8, len(data[held[0]].value), shape, path)
     if data.PhotometricInterpretation == _HALVED and samples != 3:
         raise refuse("unsupported_layout", "colour without three samples", path, got=samples)
     for array, _ in islice(decoder.iter_array(data), count):
         yield np.right_shift(array, shift) if shift else array
+
+
+def _check_length(expected: int, found: int, shape: tuple[int, ...], path: Path) -> None:
+    """Uncompressed pixels must be as many as declared: padding is less than a row or column."""
+    check_holds(expected, found, path)
+    if found - expected > max(1, expected // shape[0] // max(shape[1:3]) - 1):
+        raise refuse(
+            "shape_mismatch",
+            "the file holds more pixels than its header says",
+            path,
+            got=f"{found} bytes",
+            expected=f"{expected} bytes for {shape[0]} frames of {shape[1]} x {shape[2]}",
+            remedy="fetch the file again",
+        )
 
 
 def _align(data: Dataset, path: Path) -> int:
