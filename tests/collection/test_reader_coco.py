@@ -192,6 +192,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"segmentation": {"size": [9, 13], "counts": "PPPPPPPPPP1"}},
         "unreadable_file",
     ),
+    "negative text": ({"segmentation": {"size": [9, 13], "counts": "h3F7"}}, "shape_mismatch"),
     "no text": ({"segmentation": {"size": [9, 13], "counts": ""}}, "shape_mismatch"),
     "category": ({"segmentation": [TRIANGLE], "category_id": 4}, "unreadable_file"),
     "bool category": ({"segmentation": [TRIANGLE], "category_id": True}, "unreadable_file"),

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NAMES = ("subject", "part", "group", "folder")
+FOLDERS = ("subject", "part", "group", "folder")
+"""Names of placeholders for folders."""
+
+
+def folder_names(sizes: dict[int, int]) -> dict[int, str]:
+    """Placeholder per level of folders: the one with the most names is taken for the subject's.
+
+    Args:
+        sizes: number of different names per level, at most one level per word of `FOLDERS`.
+    """
+    if not sizes:
+        return {}
+    subject = max(sizes, key=lambda level: (sizes[level], level))
+    rest = iter(FOLDERS[1:])
+    return {n: FOLDERS[0] if n == subject else next(rest) for n in sorted(sizes)}
 
 
 @dataclass(frozen=True)
@@ -25,18 +39,13 @@ def common_template(paths: Sequence[str], ending: str) -> Template | None:
     if any("{" in path or "}" in path for path in paths):
         return None
     parts = [path[: len(path) - len(ending)].split("/") for path in paths]
-    folders = list(zip(*(part[:-1] for part in parts), strict=True))
-    names = iter(_NAMES)
-    out, used = [], list[str]()
-    for column in folders:
-        if len(set(column)) == 1:
-            out.append(column[0])
-            continue
-        name = next(names, None)
-        if name is None:
-            return None
-        used.append(name)
-        out.append(f"{{{name}}}")
+    columns = list(zip(*(part[:-1] for part in parts), strict=True))
+    sizes = {n: len(set(column)) for n, column in enumerate(columns) if len(set(column)) > 1}
+    if len(sizes) > len(FOLDERS):
+        return None
+    names = folder_names(sizes)
+    out = [f"{{{names[n]}}}" if n in names else column[0] for n, column in enumerate(columns)]
+    used = list(names.values())
     stems = [part[-1] for part in parts]
     last = "{slice}" if used and len(set(stems)) < len(stems) else "{case}"
     case = None

@@ -8,7 +8,8 @@ from glob import escape
 from typing import Any
 
 from engine.collection.layouts.base import DECIDE, Part, Proposal, count
-from engine.collection.layouts.images import image_fields
+from engine.collection.layouts.folders import FOLDERS, folder_names
+from engine.collection.layouts.images import image_fields, modality_of
 from engine.collection.layouts.listing import Listing
 from engine.collection.layouts.looking import look_at
 from engine.collection.layouts.meaning import proposed_meaning
@@ -18,7 +19,6 @@ from engine.collection.readers.base import How
 from engine.collection.template import search
 
 _LOSSY = (".jpg", ".jpeg")
-_FOLDERS = ("subject", "part", "group", "folder")
 _MOST_SERIES = 12
 _SHOWN = 12
 _LISTED = 30  # images whose names are written out where no pattern tells them from labels
@@ -102,7 +102,8 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
     template, case = _image_template(pairs, names)
     axes = _npy_axes(listing, pairs[0])
     seen = look_at(listing.root, images, How(None, axes), labels=False)
-    fields, notes = image_fields(seen, None)
+    tag = pairs[0].image.suffix.strip("_-. ")
+    fields, notes = image_fields(seen, modality_of(tag))
     if axes:
         fields["axes"] = axes
     comments = [f"{count(len(images), 'image')}: {seen.summary}", *notes]
@@ -119,6 +120,8 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
     else:
         comments.append(f"{DECIDE}is the folder {{subject}} the patient?")
     where = _where(listing, template, pairs)
+    if where:
+        comments.append("where: keeps out files that the template of images fits too")
     body = {
         "images": template,
         **({"case": case} if case else {}),
@@ -126,7 +129,7 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
         **fields,
         "labels": labels,
     }
-    return Part(body, tuple(comments), pairs[0].image.suffix.strip("_-. "))
+    return Part(body, tuple(comments), tag)
 
 
 def _npy_axes(listing: Listing, pair: Pair) -> str | None:
@@ -154,18 +157,18 @@ def _where(listing: Listing, template: str, pairs: list[Pair]) -> str | list[str
 
 
 def _placeholders(pairs: list[Pair]) -> dict[int, str] | None:
-    """Placeholder per level of folders that is not the same for all images."""
-    names = dict[int, str]()
-    free = iter(_FOLDERS)
-    for level in range(len(pairs[0].image.folders)):
-        column = {pair.image.folders[level] for pair in pairs}
-        if len(column) > 1:
-            same = all(pair.image.folders[level] == pair.image.base for pair in pairs)
-            name = "case" if same else next(free, None)
-            if name is None:
-                return None
-            names[level] = name
-    return names
+    """Placeholder per level of folders that is not the same for all images.
+
+    The level with the most names is taken for the subject's, the deepest of equals.
+    """
+    columns = list(zip(*(pair.image.folders for pair in pairs), strict=True))
+    bases = tuple(pair.image.base for pair in pairs)
+    names = {n: "case" for n, column in enumerate(columns) if column == bases}
+    varying = [n for n, column in enumerate(columns) if len(set(column)) > 1 and n not in names]
+    names = {n: name for n, name in names.items() if len(set(columns[n])) > 1}
+    if len(varying) > len(FOLDERS):
+        return None
+    return names | folder_names({n: len(set(columns[n])) for n in varying})
 
 
 def _image_template(pairs: list[Pair], names: dict[int, str]) -> tuple[str, str | None]:
