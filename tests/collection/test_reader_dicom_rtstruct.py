@@ -215,6 +215,12 @@ def test_another_series(tmp_path: Path, rt: Path) -> None:
     assert refused(rt, tmp_path / "other").code == "foreign_reference"
 
 
+def test_contours_that_point_at_objects_of_nobody(tmp_path: Path, rt: Path) -> None:
+    for n, path in enumerate(sorted((tmp_path / "ct").iterdir())):
+        make.set_to(path, SOPInstanceUID=f"1.2.3.{n}")
+    assert refused(rt, tmp_path / "ct").code == "foreign_reference"
+
+
 def test_contours_of_a_region_without_a_name(tmp_path: Path, rt: Path) -> None:
     make.edit(rt, lambda data: data.StructureSetROISequence.pop(0))
     assert refused(rt, tmp_path / "ct").code in ("bad_contour", "foreign_reference")

@@ -109,6 +109,20 @@ def test_a_frame_that_points_at_another_slice(tmp_path: Path, seg: Path) -> None
     assert refused(seg, tmp_path / "ct").code == "foreign_reference"
 
 
+def test_frames_that_point_at_objects_of_nobody(tmp_path: Path, seg: Path) -> None:
+    """The series has the right name, but its slices are other ones."""
+    for n, path in enumerate(sorted((tmp_path / "ct").iterdir())):
+        make.set_to(path, SOPInstanceUID=f"1.2.3.{n}")
+    assert refused(seg, tmp_path / "ct").code == "foreign_reference"
+
+
+def test_labels_of_a_series_with_times_belong_to_all(tmp_path: Path) -> None:
+    series = make.series(tmp_path / "mr", np.stack([VOLUME, VOLUME[:, ::-1]]))
+    write_seg(tmp_path / "seg.dcm", series, make.masks(), seed="s")
+    ours = painted(labels(tmp_path / "seg.dcm", tmp_path / "mr"), VOLUME.shape)
+    np.testing.assert_array_equal(ours["other"], make.masks()["other"])
+
+
 def test_a_segmentation_of_more_than_the_image(tmp_path: Path, seg: Path) -> None:
     """The image lacks its last slice, which no gap shows; the segmentation does."""
     (tmp_path / "ct" / "0005.dcm").unlink()

@@ -27,6 +27,7 @@ class Grid:
         sop_uids: of the slices, in their order; empty for images of other formats.
         series_uid, frame_of_reference: None where the image is not DICOM or does not say.
         name: of the image, for messages.
+        times: how many; labels belong to all of them, and `sop_uids` are of the first.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +36,7 @@ class Grid:
     series_uid: str | None
     frame_of_reference: str | None
     name: str
+    times: int = 1
 
     @property
     def size(self) -> tuple[int, int]:
@@ -59,6 +61,11 @@ class Grid:
     def slices_of(self, sop_uid: str) -> set[int]:
         """Every slice that an object of the image's series holds."""
         return {k for k, uid in enumerate(self.sop_uids) if uid == sop_uid}
+
+    def check_sources(self, sources: list[str], path: Path, what: str) -> None:
+        """Raises `foreign_reference` where something points at other objects than the slices."""
+        if sources and self.sop_uids and self.times == 1 and not set(sources) & set(self.sop_uids):
+            raise foreign(path, f"{what} points at no slice of the image", sources[:4], self.name)
 
     def off_slice(self) -> float:
         """How far off its plane something may lie, in slices."""
@@ -151,6 +158,7 @@ def grid_of(image: ImageFile | None, path: Path) -> Grid:
         files.series_uid if files else None,
         files.frame_of_reference if files else None,
         image.path.name,
+        raw.frames,
     )
 
 

@@ -143,6 +143,8 @@ def _placed(contour: Dataset, what: str, grid: Grid, path: Path) -> _Contour:
     kind = str(contour.get("ContourGeometricType", "no type"))
     if kind not in _CLOSED:
         raise bad_contour(path, what, kind, "CLOSED_PLANAR")
+    images = contour.get("ContourImageSequence") or []
+    grid.check_sources([str(i.ReferencedSOPInstanceUID) for i in images], path, what)
     numbers = np.array([float(v) for v in contour.ContourData], dtype=np.float64)
     if len(numbers) % 3 or len(numbers) < 9 or not np.isfinite(numbers).all():
         raise bad_contour(

@@ -123,7 +123,9 @@ def _slice_of(groups: _Groups, grid: Grid, path: Path) -> int:
     row_mm, column_mm = pixel_spacing(groups.of("PixelMeasuresSequence", "PixelSpacing"), path)
     axes = directions(groups.of("PlaneOrientationSequence", "ImageOrientationPatient"), path)
     k = grid.slice_at(position, axes, (column_mm, row_mm), size, path)
-    for source in _sources(groups):
+    sources = list(_sources(groups))
+    grid.check_sources(sources, path, f"the frame of slice {k}")
+    for source in sources:
         if source in grid.sop_uids and k not in grid.slices_of(source):
             raise foreign(
                 path,
