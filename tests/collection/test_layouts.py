@@ -347,6 +347,10 @@ def test_coco_pictures_in_folders(tmp_path: Path) -> None:
     proposed = propose(raw)
     assert proposed.layout == "COCO"
     assert any("crowd" in decision for decision in proposed.decisions)
+    image_file(raw / "train/p2/7.png", noise(12, 13))
+    asked = " ".join(propose(raw).decisions)
+    assert "not in annotations/train.json, but images fits them: 1 file" in asked
+    (raw / "train/p2/7.png").unlink()
     found = areas(ingested(proposed, raw, tmp_path / "out.zarr"))
     assert set(found) == {
         ("p1_0", "cell", 1), ("p1_0", "stroma", 2), ("p1_1", "cell", 1), ("p2_0", "stroma", 2),

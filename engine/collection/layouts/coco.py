@@ -13,6 +13,7 @@ from engine.collection.layouts.listing import Listing, picture_ending
 from engine.collection.layouts.looking import look_at
 from engine.collection.readers.coco import CROWD, INSTANCE, CocoFile
 from engine.collection.readers.json_text import read_label_file
+from engine.collection.template import search
 from engine.errors import CaseRefusedError
 
 _MOST_FILES = 40
@@ -72,6 +73,11 @@ def _parts(path: str, file: CocoFile, images: list[str], listing: Listing) -> It
             fields["case"] = template.case
         seen = look_at(listing.root, group, labels=False)
         rest, more = image_fields(seen, None)
+        listed = set(group)
+        strange = [m.path for m in search(listing.root, template.images) if m.path not in listed]
+        if strange:
+            words = f"not in {path}, but images fits them: {count(len(strange), 'file')}"
+            more.append(f"{DECIDE}{words}, such as {strange[0]}; they would be refused")
         subject = f"{DECIDE}patients: subject: <template>, else every picture is one"
         comments = (f"{count(len(group), 'image')}: {seen.summary}", *notes, *more, subject)
         yield Part({**fields, **rest, "labels": labels}, comments)
