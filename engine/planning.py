@@ -17,6 +17,7 @@ from engine.models.base import Card
 from engine.models.numerics import Numerics
 from engine.models.registry import describe
 from engine.plan import Plan, check_capability, make_plan
+from engine.stores import Place
 from engine.study import Study
 
 
@@ -29,7 +30,7 @@ class Planning:
     """
 
     plan: Plan
-    collection: Path
+    collection: Place
     catalog: Catalog
     exclusions: pa.Table
 
@@ -39,7 +40,7 @@ class Groundwork:
     """All of a plan that does not depend on where it will run; made before anything starts."""
 
     study: Study
-    collection: Path
+    collection: Place
     catalog: Catalog
     sample: StudySample
     cards: Mapping[str, Card]
@@ -55,7 +56,7 @@ def read_study(path: Path) -> Study:
     return load_yaml(path, Study, "study").with_absolute_paths()
 
 
-def lay_ground(study: Study, collection: Path) -> Groundwork:
+def lay_ground(study: Study, collection: Place) -> Groundwork:
     """Find every mistake of study, collection and models that can be found without a worker.
 
     Raises:
@@ -75,6 +76,6 @@ def lay_ground(study: Study, collection: Path) -> Groundwork:
     return Groundwork(study, collection, catalog, sample, cards)
 
 
-def plan_study(study: Study, collection: Path, numerics: Numerics) -> Planning:
+def plan_study(study: Study, collection: Place, numerics: Numerics) -> Planning:
     """Plan a study over a collection for workers with these numerics; errors as `lay_ground`."""
     return lay_ground(study, collection).plan(numerics)

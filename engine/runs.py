@@ -23,6 +23,7 @@ from engine.planning import Planning, read_study
 from engine.results.build import build
 from engine.results.parts import PartStore
 from engine.results.record import PlanSummary, RunRecord
+from engine.stores import Place, place_of
 from engine.study import Study
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,12 @@ class RunDir:
     """
 
     path: Path
-    collection: Path
+    collection: Place
     created: str
     wall_s: float = 0.0
 
     @classmethod
-    def prepare(cls, path: Path, collection: Path) -> RunDir:
+    def prepare(cls, path: Path, collection: Place) -> RunDir:
         """Make room for a run, or take up the one that is there; nothing is written yet.
 
         Raises:
@@ -106,7 +107,7 @@ class RunDir:
         """An existing run directory. Raises UserError when it is none."""
         try:
             raw = json.loads((path / _RECORD).read_text())
-            return cls(path, Path(raw["collection"]), str(raw["created"]), float(raw["wall_s"]))
+            return cls(path, place_of(raw["collection"]), str(raw["created"]), float(raw["wall_s"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 "this is not a run directory",

@@ -8,10 +8,11 @@ from rich.console import Console
 
 from engine.commands.say import count, out, table
 from engine.results.query import run_sql
+from engine.stores import Place
 from engine.study import Runtime
 
 
-def evaluate_command(study: Path, collection: Path, run_dir: Path, runtime: Runtime) -> int:
+def evaluate_command(study: Path, collection: Place, run_dir: Path, runtime: Runtime) -> int:
     """Run or resume a study; returns 1 when trials failed or are pending."""
     from engine.pipeline.run import run_study
 

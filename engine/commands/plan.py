@@ -12,9 +12,10 @@ from engine.models.numerics import numerics_of
 from engine.plan import PlannedCell
 from engine.planning import plan_study, read_study
 from engine.results.parts import Cell, PartStore
+from engine.stores import Place
 
 
-def plan_command(study_path: Path, collection: Path, run_dir: Path | None, device: str) -> int:
+def plan_command(study_path: Path, collection: Place, run_dir: Path | None, device: str) -> int:
     """Print units, trials and what is committed already, per model and strategy."""
     study = read_study(study_path)
     planning = plan_study(study, collection, numerics_of(_local(device)))

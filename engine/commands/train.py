@@ -23,6 +23,7 @@ from engine.commands.say import out
 from engine.configuration import load_yaml
 from engine.errors import UserError
 from engine.files import exclusive_lock
+from engine.stores import Place
 from engine.study import Runtime
 from engine.training.config import TrainingConfig
 from engine.training.folder import write_whole
@@ -42,7 +43,7 @@ _SMOOTH = 25
 
 
 def train_command(
-    config_path: Path, collection: Path, folder: Path, runtime: Runtime, threads: int | None
+    config_path: Path, collection: Place, folder: Path, runtime: Runtime, threads: int | None
 ) -> int:
     """Train or go on training; leaves the best checkpoint, the log and its curves in `folder`."""
     from engine.pipeline.cluster import address_of, connected, device_of
@@ -74,7 +75,7 @@ def train_command(
     return 0
 
 
-def _check(config: TrainingConfig, collection: Path) -> None:
+def _check(config: TrainingConfig, collection: Place) -> None:
     """Every mistake that can be found before anything starts."""
     population = population_of(config, collection)
     split = split_subjects(population, config.data)

@@ -29,6 +29,7 @@ from engine.results.attempts import forget_all
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import RunDir, driver_lock, finalise, log_to_file
+from engine.stores import Place
 from engine.study import Runtime
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Outcome:
 
 
 def run_study(
-    study_path: Path, collection: Path, out: Path, runtime: Runtime, console: Console
+    study_path: Path, collection: Place, out: Path, runtime: Runtime, console: Console
 ) -> Outcome:
     """Evaluate a study over a collection into a run directory, resuming what is there.
 

@@ -26,6 +26,7 @@ from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
 from ray.util.queue import Queue
 
 from engine.errors import SamscopeError, UserError, text_of
+from engine.stores import Place
 from engine.training.config import TrainingConfig
 from engine.training.folder import SCRATCH, alone, cannot_write, sweep
 from engine.training.loop import Listener, Team, train
@@ -54,7 +55,7 @@ class Workers:
 
 
 def train_on_workers(
-    config: TrainingConfig, collection: Path, out: Path, workers: Workers, told: Listener
+    config: TrainingConfig, collection: Place, out: Path, workers: Workers, told: Listener
 ) -> None:
     """Train with Ray Train; Ray must be running or reachable (`connected`).
 

@@ -16,6 +16,7 @@ import torch
 
 from engine.errors import SamscopeError, UserError
 from engine.models.decoding import PromptTensors, low_res_logits
+from engine.stores import Place
 from engine.training.batches import Work, ahead, make_work, numbers_of, total_steps
 from engine.training.config import Optimiser, TrainingConfig
 from engine.training.embeddings import EmbeddingStore
@@ -80,7 +81,7 @@ Listener = Callable[[Event], None]
 
 
 def train(
-    config: TrainingConfig, collection: Path, out: Path, team: Team, told: Listener
+    config: TrainingConfig, collection: Place, out: Path, team: Team, told: Listener
 ) -> Progress:
     """Train to the end, from the folder's last state on.
 
@@ -100,7 +101,7 @@ class _Training:
     def __init__(
         self,
         config: TrainingConfig,
-        collection: Path,
+        collection: Place,
         population: Population,
         out: Path,
         team: Team,
@@ -319,5 +320,5 @@ def learning_rate(how: Optimiser, step: int, steps: int) -> float:
     return how.final_lr + (how.lr - how.final_lr) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _shelf(config: TrainingConfig, collection: Path, members: tuple[Member, ...]) -> Shelf:
+def _shelf(config: TrainingConfig, collection: Place, members: tuple[Member, ...]) -> Shelf:
     return Shelf(collection, [member.ref for member in members], config.data.intensity)

@@ -6,7 +6,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -18,6 +17,7 @@ from engine.collection.intensity import to_uint8
 from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
 from engine.errors import UserError, nearest
+from engine.stores import Place
 from engine.study import Intensity
 from engine.training.config import Data, TrainingConfig
 
@@ -67,7 +67,7 @@ class Population:
         return tuple(sorted({member.subject_id for member in self.members}))
 
 
-def population_of(config: TrainingConfig, collection: Path) -> Population:
+def population_of(config: TrainingConfig, collection: Place) -> Population:
     """The slices a configuration selects.
 
     Raises:
@@ -122,7 +122,7 @@ def _check_modalities(data: Data, known: set[str]) -> None:
 class Shelf:
     """Slices of a collection by number, decoded when first asked for."""
 
-    def __init__(self, collection: Path, refs: Sequence[SliceRef], intensity: Intensity) -> None:
+    def __init__(self, collection: Place, refs: Sequence[SliceRef], intensity: Intensity) -> None:
         self._collection = collection
         self._refs = tuple(refs)
         self._intensity = intensity
