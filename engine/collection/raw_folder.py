@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import shutil
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Protocol
 
 from engine.errors import CaseRefusedError
 from engine.identity import file_sha256
 from engine.stores import ObjectStore, place_of
+
+SCRATCH_BYTES = 2 * 2**30
+"""Fetched files a process keeps; those of the case at hand are kept whatever their size."""
 
 
 class RawFolder(Protocol):
@@ -146,9 +152,12 @@ class RemoteFolder:
         self._files: dict[str, tuple[int, str | None]] | None = None
         self._names: dict[str, set[str]] = {}
         self._sums: dict[str, str] = {}
+        self._scratch: Path | None = None
+        self._kept: dict[str, int] = {}
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"_store": self._store, "_files": None, "_names": {}, "_sums": {}}
+    def __reduce__(self) -> tuple[object, ...]:
+        """The address only. A process has one folder for it, which its tasks share."""
+        return _remote_folder, (self._store.url,)
 
     @property
     def where(self) -> str:
@@ -173,6 +182,8 @@ class RemoteFolder:
         return sorted(self._names.get(folder.removesuffix("/"), ()))
 
     def is_file(self, path: str) -> bool:
+        if self._files is None:  # a worker asks for a few files: no reason to list a million
+            return self._store.head(path) is not None
         return path in self._tree()
 
     def is_folder(self, path: str) -> bool:
@@ -198,19 +209,45 @@ class RemoteFolder:
 
     @contextmanager
     def local(self, paths: Sequence[str]) -> Iterator[Path]:
-        """Fetched for the time of the block; a checksum is taken on the way."""
-        with tempfile.TemporaryDirectory(prefix="samscope-") as scratch:
-            root = Path(scratch)
-            for path in paths:
-                target = root / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    data = self._store.get(path)
-                except FileNotFoundError:
-                    continue  # its reader will say that it is missing
-                self._sums[path] = hashlib.sha256(data).hexdigest()
-                target.write_bytes(data)
-            yield root
+        """Fetched, with a checksum taken on the way; kept until newer files need the room.
+
+        A label file that all cases share is fetched once, and keeps its path and time.
+        """
+        if self._scratch is None:
+            self._scratch = Path(mkdtemp(prefix="samscope-"))
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        root = self._scratch
+        for path in paths:
+            size = self._kept.pop(path, None)
+            if size is None:
+                size = self._fetch(path, root / path)
+            if size is not None:
+                self._kept[path] = size  # the newest is last
+        self._make_room(root, set(paths))
+        yield root
+
+    def _fetch(self, path: str, target: Path) -> int | None:
+        """Bytes of the file; None when it is gone, as its reader will say."""
+        try:
+            data = self._store.get(path)
+        except FileNotFoundError:
+            return None
+        self._sums[path] = hashlib.sha256(data).hexdigest()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return len(data)
+
+    def _make_room(self, root: Path, needed: set[str]) -> None:
+        total = sum(self._kept.values())
+        for path in list(self._kept):
+            if total <= SCRATCH_BYTES:
+                return
+            if path not in needed:
+                total -= self._kept.pop(path)
+                (root / path).unlink()
+
+
+_remote_folder = cache(RemoteFolder)
 
 
 def files_below(folder: RawFolder, path: str) -> list[str]:

@@ -13,7 +13,7 @@ from object_store import serve_s3
 from raw_makers import nifti, recipe, series
 from stored_makers import NpzFolder, info, picture, put, put_many, refs, tables, volume
 
-from engine.collection import lock
+from engine.collection import lock, raw_folder
 from engine.collection.catalog import Catalog
 from engine.collection.ingest import ingest, ingest_cases, ingest_source
 from engine.collection.lock import collection_lock
@@ -122,6 +122,29 @@ def test_raw_files_in_a_bucket(tmp_path: Path, root: str) -> None:
     assert (folder.names(""), folder.is_folder("images"), folder.is_file("images")) == (
         ["images", "labels"], True, False,
     )  # fmt: skip
+
+
+def test_every_file_is_fetched_once_and_room_is_made(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ObjectStore(root)
+    for name in ("shared", "a", "b", "c"):
+        store.put(name, name.encode() * 10)
+    fetched: list[str] = []
+    real = ObjectStore.get
+    monkeypatch.setattr(
+        ObjectStore, "get", lambda self, name: fetched.append(name) or real(self, name)
+    )
+    monkeypatch.setattr(raw_folder, "SCRATCH_BYTES", 75)
+    folder = RemoteFolder(root)
+    for name in ("a", "b", "c"):
+        for _ in range(2):
+            with folder.local([name, "shared", "gone"]) as here:
+                assert (here / name).read_bytes() == name.encode() * 10
+                assert (here / "shared").is_file()
+                assert not (here / "gone").exists()
+    assert [name for name in fetched if name != "gone"] == ["a", "shared", "b", "c"]
+    assert sorted(path.name for path in here.iterdir()) == ["c", "shared"]
 
 
 def test_unchanged_raw_files_are_not_fetched_again(
