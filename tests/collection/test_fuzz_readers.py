@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fuzz_child import outcome
 from fuzz_damage import damaged
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.collection.readers import READERS, reader_for
+from engine.errors import CaseRefusedError
 
 # Decoded without C libraries that could take the test's process with them.
 HERE = [".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".seg.nrrd", ".mha", ".mhd", ".npy", ".npz",
@@ -58,6 +61,27 @@ def test_damaged_files_give_a_result_or_a_refusal(
             assert not found.startswith("bug"), found
 
     check()
+
+
+WHOLE = [*HERE, ".jpg", ".bmp", ".webp", ".jp2", ".h5", ".mp4", ".avi", ".mkv", ".pbm.gz"]
+WHOLE.remove(".pgm")  # its numbers may be written out: without its last digit 217 is 21
+
+
+@pytest.mark.parametrize("ending", WHOLE)
+def test_a_shortened_file_is_never_another_image(folder: Path, tmp_path: Path, ending: str) -> None:
+    """Refused, or the same image where only what follows the pixels is lost."""
+    rng = random.Random(0)
+    for made in prepared(ending, folder):
+        path, how = tmp_path / made.seed.target, made.seed.how
+        for name, content in made.files.items():
+            (tmp_path / name).write_bytes(content)
+        whole = reader_for(path).read(path, how).array
+        for name, content in made.files.items():
+            for length in (len(content) - 1, len(content) - 8, *rng.sample(range(len(content)), 5)):
+                (tmp_path / name).write_bytes(content[:length])
+                with contextlib.suppress(CaseRefusedError):
+                    np.testing.assert_array_equal(reader_for(path).read(path, how).array, whole)
+            (tmp_path / name).write_bytes(content)
 
 
 def test_the_fuzzer_would_notice(tmp_path: Path) -> None:
