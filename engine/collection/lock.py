@@ -51,6 +51,7 @@ class _Lease:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._tag: str | None = None
+        self._lost: UserError | None = None
         self._stop = threading.Event()
         self._renewer = threading.Thread(target=self._renew, daemon=True)
 
@@ -68,14 +69,20 @@ class _Lease:
         self._renewer.start()
 
     def give_back(self) -> None:
+        """Raises UserError where another took it over meanwhile; it is not ours to delete then."""
         self._stop.set()
         self._renewer.join()
+        if self._lost is not None:
+            raise self._lost
         self._store.delete(LOCK)
 
     def _renew(self) -> None:
         while not self._stop.wait(LEASE_SECONDS / 3):
-            if self._tag is not None:
-                self._tag = self._replace(self._tag)
+            try:
+                self._tag = self._replace(str(self._tag))
+            except UserError as error:
+                self._lost = error
+                return
 
     def _replace(self, tag: str) -> str:
         """Put our name in place of the lease with this tag. Raises UserError when it is gone."""

@@ -193,6 +193,15 @@ def test_the_lease_of_a_killed_ingest_expires(root: str, monkeypatch: pytest.Mon
     assert ingest_cases(info(), [volume("a")], f"{root}/c.zarr").stored == 1
 
 
+def test_an_ingest_that_lost_its_lease_says_so(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 0.3)
+    store = ObjectStore(f"{root}/c.zarr")
+    with pytest.raises(UserError, match="changed hands"), collection_lock(store):
+        store.put("catalog/.lock", b"somebody else's")
+        time.sleep(0.5)
+    assert store.get("catalog/.lock") == b"somebody else's"
+
+
 def test_an_address_without_a_collection(root: str) -> None:
     with pytest.raises(UserError, match="no collection here"):
         Catalog.open(f"{root}/nothing.zarr")
