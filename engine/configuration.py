@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import UserError
 from engine.explain import Location, dotted, explain, required, short
+from engine.plain_yaml import read_plain
 
 M = TypeVar("M", bound="Frozen")
 
@@ -45,7 +46,7 @@ def load_yaml(path: Path, schema: type[M], kind: str) -> M:
     """
     text = _text(path, kind)
     try:
-        raw = yaml.safe_load(text)
+        raw = read_plain(text)
     except (yaml.YAMLError, ValueError) as error:
         raise _not_yaml(error, text, path, kind) from error
     if not isinstance(raw, dict):
