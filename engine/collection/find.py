@@ -115,7 +115,7 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
         _spec(recipe, folder, number, match, name, owners, tables[number])
         for (number, match), name in zip(found, names, strict=True)
     ]
-    return sorted(specs, key=lambda spec: spec.case)
+    return sorted(map(_storable, specs), key=lambda spec: spec.case)
 
 
 def _images(series: Series, folder: RawFolder) -> list[template.Match]:
@@ -231,6 +231,35 @@ def _spec(
         _within(folder, match.path),
         () if tables is None else tables.files,
     )
+
+
+def _storable(spec: CaseSpec) -> CaseSpec:
+    """The case itself, or its exclusion where a name is no UTF-8: no catalog could hold it."""
+    names = (spec.case, spec.subject, spec.split or "", spec.image, *spec.files)
+    odd = next((name for name in names if _as_text(name) != name), None)
+    if odd is None:
+        return spec
+    text = CaseRefusedError(
+        "a file name is not UTF-8",
+        where=_as_text(spec.image),
+        got=_as_text(odd),
+        expected="a name that is text",
+        remedy="rename the file",
+    )
+    return CaseSpec(
+        spec.dataset,
+        _as_text(spec.case),
+        _as_text(spec.subject),
+        spec.series,
+        _as_text(spec.image),
+        (),
+        Exclusion("unsafe_path", str(text)),
+    )
+
+
+def _as_text(name: str) -> str:
+    """A name with the bytes that are no UTF-8 spelled out: `a\\xff.png`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _untold(told: Told, name: str) -> Exclusion | None:

@@ -58,7 +58,7 @@ _TABLE = (
     Reason("bad_contour", "case", False, "a contour has no inside on a slice of the image"),
     Reason("unknown_subject", "case", False, "the table of subjects does not know the case"),
     Reason("worker_died", "case", False, "the process that read it died each time it tried"),
-    Reason("unsafe_path", "case", False, "a name leads out of the raw folder"),
+    Reason("unsafe_path", "case", False, "a name leads out of the raw folder, or is no text"),
     Reason("refused", "case", False, "refused for a reason without a code of its own"),
     Reason("recipe_skip", "case", True, "the recipe skips this case and says why"),
     Reason("empty_case", "case", True, "no labelled pixel in the whole case"),

@@ -2,7 +2,8 @@
 
 A placeholder stands for one or more characters of one path component and takes as many as it can
 (`{subject}_{slice}` reads `amos_0004_75` as subject `amos_0004`, slice `75`). The same placeholder
-twice must stand for the same text; `{any}` may differ each time and is not kept.
+twice must stand for the same text; `{any}` may differ each time and is not kept. Hidden files and
+folders (`.name`) fit no placeholder at their beginning.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def _names(
         return
     pattern = _pattern(part, fields)
     for name in tree.names(folder):
+        if name.startswith(".") and not part.startswith("."):
+            continue  # `._scan.nii.gz` of a copied disk is no scan
         match = pattern.fullmatch(name)
         if match is not None:
             yield name, {**fields, **match.groupdict()}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.collection import template
 
 WORD = st.text("abcXYZ019_-. äß", min_size=1, max_size=8).filter(
-    lambda w: w not in (".", "..") and w == w.strip()
+    lambda w: not w.startswith(".") and w == w.strip()
 )
 
 
@@ -106,3 +106,10 @@ def test_nearest_existing_says_where_the_path_breaks(tmp_path: Path) -> None:
     assert "Images" in words
     words = template.nearest_existing(tmp_path, "data/masks/{case}.tif")
     assert "a.png" in words
+
+
+def test_hidden_names_fit_no_placeholder(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "._a.png", ".trash/i.png", "b/i.png", ".kept_c.png")
+    assert list(found(tmp_path, "{case}.png")) == ["a.png"]
+    assert list(found(tmp_path, "{case}/i.png")) == ["b/i.png"]
+    assert list(found(tmp_path, ".kept_{case}.png")) == [".kept_c.png"]
