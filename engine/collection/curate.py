@@ -60,7 +60,8 @@ def read_case(recipe: Recipe, spec: CaseSpec, raw_dir: Path | RawFolder) -> list
             where=f"{spec.dataset}, case {spec.case}",
         )
     folder = as_folder(raw_dir)
-    with folder.local(spec.files) as root:
+    folders = [path for path in (spec.image, *(f.path for f in spec.labels)) if path.endswith("/")]
+    with folder.local((*folders, *spec.files)) as root:
         files = _with_companions(spec, folder, root)
     with folder.local(files) as root:
         return _read(recipe, spec, folder, root, files)
@@ -74,7 +75,22 @@ def _with_companions(spec: CaseSpec, folder: RawFolder, root: Path) -> tuple[str
         for path in named
         for other in reader_for(root / path).companions(root / path)
     ]
+    for path in beside:
+        _check_regular(root / path, path)
     return tuple(dict.fromkeys((*spec.files, *filter(folder.is_file, beside))))
+
+
+def _check_regular(file: Path, path: str) -> None:
+    """A companion that is a pipe or a device would keep its reader waiting for ever."""
+    if file.exists() and not file.is_file():
+        raise CaseRefusedError(
+            "a file that belongs to another is no regular file",
+            code="unreadable_file",
+            where=path,
+            got="a folder" if file.is_dir() else "a pipe, a socket or a device",
+            expected="a file with data",
+            remedy="put the file there",
+        )
 
 
 def _read(

@@ -59,6 +59,8 @@ class RawFolder(Protocol):
     def local(self, paths: Sequence[str]) -> Iterator[Path]:
         """A folder on a local disk that holds these files at their paths, for a while.
 
+        A path that ends in `/` is a folder; only its own place is looked at.
+
         Raises:
             CaseRefusedError: `unsafe_path` where a link leads out of the folder.
         """
@@ -218,6 +220,8 @@ class RemoteFolder:
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         root = self._scratch
         for path in paths:
+            if path.endswith("/"):
+                continue  # a folder is there with its files
             size = self._kept.pop(path, None)
             if size is None:
                 size = self._fetch(path, root / path)

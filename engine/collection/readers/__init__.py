@@ -93,7 +93,8 @@ def reader_for(path: Path) -> Reader:
 
 def _holds_dicom(folder: Path) -> bool:
     """By the mark of DICOM files or their usual ending; other files may lie beside them."""
-    for number, name in enumerate(sorted(os.listdir(folder))):
+    names = [name for name in sorted(os.listdir(folder)) if not name.startswith(".")]
+    for number, name in enumerate(names):
         if name.lower().endswith((".dcm", ".dicom", ".ima")):
             return True
         file = folder / name
