@@ -55,7 +55,7 @@ class Dense:
     def of(cls, codes: Codes) -> Dense:
         """Renumber integers [slice, y, x]; wide copies are made of one slice at a time only."""
         lo, hi = int(codes.min()), int(codes.max())
-        if hi - lo >= _TABLE_SPAN:
+        if hi - lo >= _TABLE_SPAN or hi > np.iinfo(np.int64).max:
             values, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
             return cls(values, counts, (index.reshape(codes.shape) + 1).astype(np.int32))
         table = np.zeros(hi - lo + 1, dtype=np.int64)

@@ -152,7 +152,14 @@ def _values(header: NiftiHeader, content: bytes | memoryview, path: Path) -> NDA
     if raw.dtype.names:
         return np.stack([raw[name] for name in ("R", "G", "B")], axis=-1)
     if np.issubdtype(raw.dtype, np.complexfloating):
-        raise refuse("unreadable_file", "complex values are no image", path, got=raw.dtype)
+        raise refuse(
+            "unreadable_file",
+            "complex values are no image",
+            path,
+            got=raw.dtype,
+            expected="whole or real numbers",
+            remedy="store their magnitude",
+        )
     return _rescale(raw.astype(raw.dtype.newbyteorder("="), copy=False), header.slope, header.inter)
 
 
