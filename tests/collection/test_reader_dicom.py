@@ -393,6 +393,8 @@ def test_monochrome1_pictures_are_inverted_and_volumes_are_not(tmp_path: Path) -
     twelve = make.picture(tmp_path / "q.dcm", GREY.astype(np.uint16),
                           tags={**tags, "BitsStored": 12, "HighBit": 11})  # fmt: skip
     np.testing.assert_array_equal(read(twelve).array, 4095 - GREY.astype(int))
+    signed = make.picture(tmp_path / "r.dcm", VOLUME[0], tags=tags)
+    np.testing.assert_array_equal(read(signed).array, -1 - VOLUME[0])
     make.series(tmp_path / "ct", tags=tags)
     np.testing.assert_array_equal(read(tmp_path / "ct").array.transpose(2, 1, 0), VOLUME)
 

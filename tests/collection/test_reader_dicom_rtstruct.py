@@ -215,6 +215,12 @@ def test_another_series(tmp_path: Path, rt: Path) -> None:
     assert refused(rt, tmp_path / "other").code == "foreign_reference"
 
 
+def test_the_same_slices_in_another_series(tmp_path: Path, rt: Path) -> None:
+    for path in (tmp_path / "ct").iterdir():
+        make.set_to(path, SeriesInstanceUID="1.2.3")
+    assert refused(rt, tmp_path / "ct").code == "foreign_reference"
+
+
 def test_contours_that_point_at_objects_of_nobody(tmp_path: Path, rt: Path) -> None:
     for n, path in enumerate(sorted((tmp_path / "ct").iterdir())):
         make.set_to(path, SOPInstanceUID=f"1.2.3.{n}")

@@ -95,6 +95,12 @@ def test_a_segmentation_of_another_series(tmp_path: Path, seg: Path) -> None:
     assert refused(seg, tmp_path / "other").code == "foreign_reference"
 
 
+def test_the_same_slices_in_another_series(tmp_path: Path, seg: Path) -> None:
+    for path in (tmp_path / "ct").iterdir():
+        make.set_to(path, SeriesInstanceUID="1.2.3")
+    assert refused(seg, tmp_path / "ct").code == "foreign_reference"
+
+
 def test_another_frame_of_reference(tmp_path: Path, seg: Path) -> None:
     make.set_to(seg, FrameOfReferenceUID="1.2.3")
     assert refused(seg, tmp_path / "ct").code == "foreign_reference"

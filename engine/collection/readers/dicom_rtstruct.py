@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from engine.collection.readers.base import ImageFile, RawObjects
@@ -145,7 +146,7 @@ def _placed(contour: Dataset, what: str, grid: Grid, path: Path) -> _Contour:
         raise bad_contour(path, what, kind, "CLOSED_PLANAR")
     images = contour.get("ContourImageSequence") or []
     grid.check_sources([str(i.ReferencedSOPInstanceUID) for i in images], path, what)
-    numbers = np.array([float(v) for v in contour.ContourData], dtype=np.float64)
+    numbers = _coordinates(contour)
     if len(numbers) % 3 or len(numbers) < 9 or not np.isfinite(numbers).all():
         raise bad_contour(
             path, what, f"{len(numbers) / 3:g} points", "at least 3 points of 3 finite numbers"
@@ -163,3 +164,11 @@ def _placed(contour: Dataset, what: str, grid: Grid, path: Path) -> _Contour:
             f"all in one slice of 0..{grid.shape[2] - 1}",
         )
     return _Contour(k, np.round(at[:, :2] * _FINEST) / _FINEST, what)
+
+
+def _coordinates(contour: Dataset) -> NDArray[np.float64]:
+    """float64[3 n]. Read from the stored text: an object per number is slow for long contours."""
+    item = contour.get_item("ContourData")
+    if isinstance(item, RawDataElement) and item.VR in ("DS", None) and item.value:
+        return np.array([float(v) for v in item.value.split(b"\\")], dtype=np.float64)
+    return np.array([float(v) for v in contour.ContourData], dtype=np.float64)
