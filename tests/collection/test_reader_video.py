@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.collection.readers import limits, reader_for
+from engine.collection.readers import limits, reader_for, video_frames
 from engine.collection.readers.base import How, RawImage
 from engine.errors import CaseRefusedError
 
@@ -117,3 +117,20 @@ def test_a_long_film_is_refused_before_memory_is_full(
     monkeypatch.setattr(limits, "MOST_BYTES", 8 * 48 * 64 * 3)
     assert refused(path) == "too_large"
     assert read(path, every=2).frames == 6
+
+
+def test_a_decoder_that_crashes_costs_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fuzzing found films that corrupt the decoder's memory; here it ends in the middle."""
+    crash = tmp_path / "crash.py"
+    crash.write_text(
+        "import os, struct, sys\n"
+        "sys.stdout.buffer.write(struct.pack('<QQ', 4, 4) + bytes(48))\n"
+        "sys.stdout.flush()\n"
+        "os.abort()\n"
+    )
+    path = tmp_path / "a.avi"
+    film(path)
+    monkeypatch.setattr(video_frames, "__file__", str(crash))
+    assert refused(path) == "unreadable_file"

@@ -2,26 +2,27 @@
 
 The container is recognised by its first bytes before a decoder sees it: decoders also understand
 playlists, which name other files. Frames are counted as they are decoded; what a header says about
-their number only serves to notice a film that ends early.
+their number only serves to notice a film that ends early. Decoding happens in another process,
+which a damaged film may crash.
 """
 
 from __future__ import annotations
 
-import os
+import struct
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.collection.readers import video_frames
 from engine.collection.readers.base import PLAIN, How, ImageFile, OneFile, RawImage, refuse
 from engine.collection.readers.containers import check_container
 from engine.collection.readers.limits import admit, bounded_memory
 from engine.collection.readers.pixels import merge_grey
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # refusals say what is wrong
-
-_MOST_DECODED = 2_000_000  # nine hours at 60 frames a second
 _MAY_LACK = 2  # frames that a header counts and a decoder leaves out, at the edges of a cut
 
 
@@ -44,18 +45,7 @@ def _frames(path: Path, every: int) -> NDArray[np.uint8]:
     """uint8[frame, y, x, 3], RGB."""
     exact = check_container(path)
     with bounded_memory(path):
-        capture = None
-        try:
-            capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-            kept, decoded = _decoded(capture, every, path)
-            stated = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        except (cv2.error, ValueError, OverflowError) as error:
-            raise _undecodable(path, error) from error
-        finally:
-            if capture is not None:
-                capture.release()
-        if not kept:
-            raise _undecodable(path, "no frame")
+        kept, decoded, stated = _from_child(path, every)
         if exact and decoded < stated - _MAY_LACK:
             raise refuse(
                 "truncated_file",
@@ -68,35 +58,45 @@ def _frames(path: Path, every: int) -> NDArray[np.uint8]:
         return np.stack(kept)
 
 
-def _decoded(
-    capture: cv2.VideoCapture, every: int, path: Path
-) -> tuple[list[NDArray[np.uint8]], int]:
-    """(every n-th frame, number of frames decoded)."""
+def _from_child(path: Path, every: int) -> tuple[list[NDArray[np.uint8]], int, int]:
+    """(every n-th frame, number decoded, number the container states), from another process."""
+    command = [sys.executable, "-P", video_frames.__file__, str(path.resolve()), str(every)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        try:
+            return _received(child.stdout, path)  # type: ignore[arg-type]  # it is a pipe
+        finally:
+            child.kill()
+
+
+def _received(pipe: IO[bytes], path: Path) -> tuple[list[NDArray[np.uint8]], int, int]:
     kept: list[NDArray[np.uint8]] = []
-    size = (int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)))
-    decoded = 0
-    while decoded < _MOST_DECODED and capture.grab():
-        if decoded % every == 0:
-            admit((len(kept) + 1, *(max(1, n) for n in size), 3), 1, path)
-            found, frame = capture.retrieve()
-            if not found:
-                break
-            size = frame.shape[:2]
-            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != (*size, 3):
-                raise ValueError(f"a frame of {frame.dtype} {frame.shape}")
-            if kept and frame.shape != kept[0].shape:
-                raise refuse(
-                    "unsupported_layout",
-                    "the frames differ in size",
-                    path,
-                    got=f"{frame.shape[:2]} at frame {decoded}",
-                    expected=f"{kept[0].shape[:2]}",
-                )
-            kept.append(np.ascontiguousarray(frame[..., ::-1]))
-        decoded += 1
-    if decoded == _MOST_DECODED:
-        raise refuse("too_large", "the video does not end", path, got=f"{decoded} frames")
-    return kept, decoded
+    while len(head := pipe.read(16)) == 16:
+        height, width = struct.unpack("<QQ", head)
+        if height == 0:
+            decoded, stated = width, int.from_bytes(pipe.read(8), "little")
+            if not kept:
+                raise _undecodable(path, "no frame")
+            if decoded >= video_frames.MOST_DECODED:
+                raise refuse("too_large", "the video does not end", path, got=f"{decoded} frames")
+            return kept, decoded, stated
+        size = height * width * 3
+        admit((len(kept) + 1, height, width, 3), 1, path)
+        content = pipe.read(size)
+        if len(content) < size:
+            break
+        frame = np.frombuffer(content, dtype=np.uint8).reshape(height, width, 3)
+        if kept and frame.shape != kept[0].shape:
+            raise refuse(
+                "unsupported_layout",
+                "the frames differ in size",
+                path,
+                got=f"{frame.shape[:2]} at frame {len(kept)} of those kept",
+                expected=f"{kept[0].shape[:2]}",
+            )
+        kept.append(frame)
+    raise _undecodable(path, f"the decoder failed after {len(kept)} kept frames")
 
 
 def _undecodable(path: Path, got: object) -> Exception:
