@@ -175,6 +175,7 @@ def write_seg(
         device_serial_number="0",
     )
     _date(data)
+    _forget_the_moment(data, _uid(seed, "dimensions"))
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path)
 
@@ -302,6 +303,16 @@ def _jpeg_2000(frame: NDArray[np.generic]) -> bytes:
 
 
 _ENCODERS = {uid.JPEGLosslessSV1: _jpeg_lossless, uid.JPEG2000Lossless: _jpeg_2000}
+
+
+def _forget_the_moment(data: Dataset, dimensions: str) -> None:
+    """highdicom writes the time of the call and a random identifier."""
+    data.InstanceCreationDate, data.InstanceCreationTime = _DAY, _TIME
+    for equipment in data.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = _DAY + _TIME
+    for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+        for item in data.get(keyword, []):
+            item.DimensionOrganizationUID = dimensions
 
 
 def _frame_of_reference(series: WrittenSeries) -> Dataset:
