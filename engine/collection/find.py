@@ -269,6 +269,7 @@ def _untold(told: Told, name: str) -> Exclusion | None:
     text = CaseRefusedError(
         f"the table of subjects does not know '{name}'",
         where=told.missing,
+        got="no row of it",
         expected="one row for every case",
         remedy="complete the table, or skip the case in the recipe with this reason",
     )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine.collection import template
 from engine.collection.raw_folder import RawFolder
 from engine.collection.recipe import Lookup, Series
-from engine.errors import UserError, nearest
+from engine.errors import CaseRefusedError, UserError, nearest
 
 _MOST_BYTES = 64 * 2**20
 Rows = Mapping[str, Mapping[str, str]]
@@ -76,8 +77,17 @@ def _read(lookup: Lookup, folder: RawFolder) -> Rows:
             expected="a table of the cases' subjects or splits",
             remedy="fetch it with the images, or take the lookup out of a copy of the recipe",
         )
-    with folder.local([lookup.file]) as root:
-        text = (root / lookup.file).read_bytes().decode("utf-8-sig", "replace")
+    try:
+        with folder.local([lookup.file]) as root:
+            text = (root / lookup.file).read_bytes().decode("utf-8-sig", "replace")
+    except (CaseRefusedError, OSError) as error:  # a link that leads out; no right to read it
+        raise UserError(
+            "a table the recipe names cannot be read",
+            where=f"{folder.where}/{lookup.file}",
+            got=error.got if isinstance(error, CaseRefusedError) else error,
+            expected="a file inside the raw folder",
+            remedy="copy it there",
+        ) from error
     if lookup.column is None:
         return {line.strip(): {} for line in text.splitlines() if line.strip()}
     return _table(lookup, text, f"{folder.where}/{lookup.file}")
@@ -86,8 +96,11 @@ def _read(lookup: Lookup, folder: RawFolder) -> Rows:
 def _table(lookup: Lookup, text: str, where: str) -> Rows:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    names = [name.strip() for name in rows.fieldnames or ()]
+    rows = csv.DictReader(
+        io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    with _readable(where):
+        names = [name.strip() for name in rows.fieldnames or ()]
     rows.fieldnames = names
     for wanted in (lookup.column, lookup.subject, lookup.split):
         if wanted is not None and wanted not in names:
@@ -99,17 +112,32 @@ def _table(lookup: Lookup, text: str, where: str) -> Rows:
                 remedy=nearest(wanted, names),
             )
     found: dict[str, Mapping[str, str]] = {}
-    for row in rows:
-        key = (row[str(lookup.column)] or "").strip()
-        values = {name: row[name] or "" for name in names}
-        if found.setdefault(key, values) != values and _differs(lookup, found[key], values):
-            raise UserError(
-                f"the table says two things of '{key}'",
-                where=where,
-                got=f"{found[key]} and {values}"[:400],
-                expected="one row, or rows that agree",
-            )
+    with _readable(where):
+        for row in rows:
+            key = (row[str(lookup.column)] or "").strip()
+            values = {name: row[name] or "" for name in names}
+            if found.setdefault(key, values) != values and _differs(lookup, found[key], values):
+                raise UserError(
+                    f"the table says two things of '{key}'",
+                    where=where,
+                    got=f"{found[key]} and {values}"[:400],
+                    expected="one row, or rows that agree",
+                )
     return found
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    try:
+        yield
+    except csv.Error as error:
+        raise UserError(
+            "the table cannot be read",
+            where=where,
+            got=error,
+            expected="a table with a header, as CSV or TSV",
+            remedy="fetch it again",
+        ) from error
 
 
 def _differs(lookup: Lookup, one: Mapping[str, str], other: Mapping[str, str]) -> bool:

@@ -93,8 +93,10 @@ def _names(
     if not _FIELD.search(fill(part, fields)):
         yield fill(part, fields), fields
         return
-    pattern = _pattern(part, fields)
+    pattern, fixed = _pattern(part, fields), _fixed(part, fields)
     for name in tree.names(folder):
+        if not _could_fit(name, fixed):
+            continue
         if name.startswith(".") and not part.startswith("."):
             continue  # `._scan.nii.gz` of a copied disk is no scan
         match = pattern.fullmatch(name)
@@ -117,6 +119,27 @@ def _pattern(part: str, fields: Fields) -> re.Pattern[str]:
             out.append(f"(?P<{name}>.+)")
             seen.add(name)
     return re.compile("".join(out) + re.escape(part[last:]), re.DOTALL)
+
+
+def _fixed(part: str, fields: Fields) -> list[str]:
+    """The texts around placeholders, one more than there are; known ones are filled in."""
+    return _FIELD.sub("\0", fill(part, fields)).split("\0")
+
+
+def _could_fit(name: str, fixed: list[str]) -> bool:
+    """Whether `fixed` occur in this order with something between them.
+
+    A pattern of many placeholders would try every way to divide a long name before it gives up.
+    """
+    first, *middle = fixed[:-1]
+    if not name.startswith(first):
+        return False
+    at = len(first) + 1
+    for text in middle:
+        at = name.find(text, at) + len(text) + 1
+        if at <= len(text):
+            return False
+    return len(name) - len(fixed[-1]) >= at and name.endswith(fixed[-1])
 
 
 def nearest_existing(root: Path | RawFolder, template: str) -> str:

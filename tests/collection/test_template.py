@@ -113,3 +113,16 @@ def test_hidden_names_fit_no_placeholder(tmp_path: Path) -> None:
     assert list(found(tmp_path, "{case}.png")) == ["a.png"]
     assert list(found(tmp_path, "{case}/i.png")) == ["b/i.png"]
     assert list(found(tmp_path, ".kept_{case}.png")) == [".kept_c.png"]
+
+
+@given(st.lists(st.text("ab_", max_size=2), min_size=2, max_size=5), st.text("ab_", max_size=9))
+def test_names_that_cannot_fit_are_known_without_trying(fixed: list[str], name: str) -> None:
+    part = "".join(f"{text}{{x{n}}}" for n, text in enumerate(fixed[:-1])) + fixed[-1]
+    fits = template._pattern(part, {}).fullmatch(name) is not None
+    assert template._could_fit(name, template._fixed(part, {})) == fits
+
+
+def test_a_long_name_takes_no_time(tmp_path: Path) -> None:
+    touch(tmp_path, "a" * 200 + ".txt")
+    many = "".join(f"{{x{n}}}" for n in range(12))
+    assert found(tmp_path, many + ".png") == {}
