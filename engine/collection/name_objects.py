@@ -33,7 +33,7 @@ def name_objects(
 
     Raises:
         CaseRefusedError: `unknown_label_value` for a name the recipe lacks, `unsupported_layout`
-            where the recipe expects values instead of names.
+            where the recipe expects values instead of names; why a wanted object has no mask.
     """
     if source.kind != "objects":
         raise CaseRefusedError(
@@ -45,6 +45,9 @@ def name_objects(
             remedy="say kind: objects and structures: {structure: name in the file}",
         )
     found = list(_named(source, raw, path, structure))
+    for name, error in raw.broken.items():
+        if name not in source.ignore:  # a plan's isocentre is a point: nobody asked for its mask
+            raise error
     return [
         _part(one, name, one.number if source.instances else 0, turn, shape) for name, one in found
     ]

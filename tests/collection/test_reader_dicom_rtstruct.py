@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from oracles.contours import inside
 from pydicom import Dataset, dcmread
 
+from engine.collection.name_objects import name_objects
+from engine.collection.recipe import LabelSource
 from engine.collection.replica.dicom import WrittenSeries, write_rtstruct
 from engine.collection.replica.outline import outlines
 from engine.errors import CaseRefusedError
@@ -23,10 +25,17 @@ OBLIQUE = (0.8, 0.6, 0.0, -0.48, 0.64, 0.6)
 
 
 def refused(path: Path, image: Path) -> CaseRefusedError:
-    with pytest.raises(CaseRefusedError) as caught:
-        labels(path, image)
-    assert str(path) in str(caught.value)
-    return caught.value
+    """The refusal of the file, or of its one region without a mask."""
+    try:
+        found = labels(path, image)
+    except CaseRefusedError as refusal:
+        error = refusal
+    else:
+        ((name, error),) = found.broken.items()
+        assert name in found.names
+        assert name not in {one.name for one in found.objects}
+    assert str(path) in str(error)
+    return error
 
 
 @pytest.fixture
@@ -62,7 +71,10 @@ def draw(path: Path, polygons: list[list[tuple[float, float]]], k: int = 2) -> N
 
 def ring(path: Path, image: Path) -> np.ndarray:
     """The first region's mask in slice 2; empty where it has no pixel."""
-    masks = painted(labels(path, image), VOLUME.shape)
+    found = labels(path, image)
+    for error in found.broken.values():
+        raise error
+    masks = painted(found, VOLUME.shape)
     return masks.get("ring", np.zeros(VOLUME.shape, dtype=bool))[2]
 
 
@@ -172,6 +184,24 @@ def test_contours_without_an_inside(tmp_path: Path, rt: Path, change: str) -> No
     error = refused(rt, tmp_path / "ct")
     assert error.code == "bad_contour"
     assert "ring" in str(error)
+
+
+def test_a_point_spares_the_other_regions(tmp_path: Path, rt: Path) -> None:
+    """Plans mark an isocentre; a recipe that ignores it gets the organs."""
+    whole = {one.name for one in labels(rt, tmp_path / "ct").objects}
+    make.contours(rt, CHANGES["a point"])
+    found = labels(rt, tmp_path / "ct")
+    (broken,) = found.broken
+    assert {one.name for one in found.objects} == whole - {broken}
+    assert len(whole) > 1
+    names = {name: name for name in whole - {broken}}
+    source = {"file": "rt.dcm", "kind": "objects", "structures": names}
+    wanted = {**source, "structures": {**names, "wanted": broken}}
+    shape = VOLUME.shape[::-1]
+    spared = LabelSource.model_validate({**source, "ignore": [broken]})
+    assert len(name_objects(spared, found, None, shape, "rt.dcm")) == len(names)
+    with pytest.raises(CaseRefusedError, match=broken):
+        name_objects(LabelSource.model_validate(wanted), found, None, shape, "rt.dcm")
 
 
 @pytest.mark.parametrize("word", ["nan", "inf", "1e400", "one", ""])

@@ -121,10 +121,12 @@ class RawObjects:
     Attributes:
         objects: those with at least one pixel.
         names: every name the file declares, also of empty objects.
+        broken: names that have no mask for a reason, with the refusal; raised where one is wanted.
     """
 
     objects: tuple[NamedObject, ...]
     names: tuple[str, ...]
+    broken: Mapping[str, CaseRefusedError] = field(default_factory=dict)
 
 
 class Reader(Protocol):

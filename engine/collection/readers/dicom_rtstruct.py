@@ -4,12 +4,13 @@ Contours of one region in one slice count together: a pixel belongs where an odd
 is around its centre, so a contour inside another is a hole. Holes drawn with a narrow channel
 from the outer line come out the same. A centre exactly on a line belongs to the side right of it
 (below it for level lines), so that regions that share a line share no pixel. Contours that cross
-each other have no inside that everyone agrees on, and refuse the file.
+each other have no inside that everyone agrees on: such a region refuses the file unless the
+recipe ignores it, as it does with points.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from engine.collection.readers.dicom_masks import Masks
 from engine.collection.readers.limits import admit
 from engine.collection.readers.objects import Boxed
 from engine.collection.readers.winding import bad_contour, mask_of_polygon
+from engine.errors import CaseRefusedError
 
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _FINEST = 4096  # parts of a pixel: below that, coordinates are noise of their conversion
@@ -44,8 +46,9 @@ def read_structure_set(path: Path, image: ImageFile | None) -> RawObjects:
     """The regions of a file, as masks on the image's grid.
 
     Raises:
-        CaseRefusedError: `foreign_reference`, `bad_contour`, `unknown_orientation`, or why the
-            file cannot be read.
+        CaseRefusedError: `foreign_reference`, `bad_contour` where no region has a name,
+            `unknown_orientation`, or why the file cannot be read. A region whose contours have no
+            inside is among the `broken` ones: a point of a plan is no mistake of its organs.
     """
     data = read_content(path)
     grid = grid_of(image, path)
@@ -56,12 +59,19 @@ def read_structure_set(path: Path, image: ImageFile | None) -> RawObjects:
     drawn = [item for item in data.get("ROIContourSequence") or [] if item.get("ContourSequence")]
     check_refers(grid, path, _series(data), [_place(regions, item) for item in drawn])
     masks = Masks(grid.shape, path)
+    broken: dict[str, CaseRefusedError] = {}
     for item in drawn:
         number = int(item.ReferencedROINumber)
         if number not in names:
             raise bad_contour(path, f"region {number}", "no name", "an ROINumber of the file")
-        _draw(item, number, names[number], grid, masks)
-    return masks.objects(names)
+        try:
+            _draw(item, number, names[number], grid, masks)
+        except CaseRefusedError as error:
+            if error.code != "bad_contour":
+                raise
+            masks.parts.pop(number, None)
+            broken.setdefault(names[number], error)
+    return replace(masks.objects(names), broken=broken)
 
 
 def _series(data: Dataset) -> list[str]:
