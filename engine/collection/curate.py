@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,6 +97,7 @@ def _read(
     recipe: Recipe, spec: CaseSpec, folder: RawFolder, root: Path, files: tuple[str, ...]
 ) -> list[CuratedCase]:
     series, path = recipe.series[spec.series], root / spec.image
+    before = _marks(root, files)
     raw = _stated(reader_for(path).read(path, series.how), series)
     image = ImageFile(path, raw)
     labels = [_read_label(label, root, series, image) for label in spec.labels]
@@ -106,10 +107,37 @@ def _read(
     sources = tuple(
         SourceFile(file, folder.sha256(file) or "", folder.version(file)) for file in files
     )
+    _check_unchanged(files, before, _marks(root, files))
     return [
         _curated(recipe, spec, raw, labels, turn, frame, sources)
         for frame in _frames(raw, series, spec)
     ]
+
+
+def _marks(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
+    """Size and time of change of each file; None where it is gone."""
+    marks: list[tuple[int, int] | None] = []
+    for file in files:
+        try:
+            status = (root / file).stat()
+        except OSError:
+            marks.append(None)
+        else:
+            marks.append((status.st_size, status.st_mtime_ns))
+    return marks
+
+
+def _check_unchanged(files: Sequence[str], before: object, after: object) -> None:
+    """The checksums must be of what was read, or the next ingest would take it for unchanged."""
+    if before != after:
+        raise CaseRefusedError(
+            "a file changed while it was read",
+            code="unreadable_file",
+            where=", ".join(files[:5]),
+            got="another size or time than at the beginning",
+            expected="files that are written to their end",
+            remedy="wait until nobody writes to the folder, then run the command again",
+        )
 
 
 def _read_label(label: LabelFile, root: Path, series: Series, image: ImageFile) -> _LabelData:
