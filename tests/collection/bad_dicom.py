@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bad_files import cut
 from bad_kits import DEEP, DEEP_MAP, VOLUME, save
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
 from raw_makers import series
 
 from engine.collection.replica import dicom
@@ -183,6 +185,17 @@ def other_files(site: Site) -> None:
      "It differs from the other slices; sizes are checked before memory is taken.")  # fmt: skip
 def huge_slice(site: Site) -> None:
     set_tags(slices(site)[1], Rows=65535, Columns=65535)
+
+
+@bad("DICOM", "a deflated file that inflates to 80 MiB from 80 kB", SERIES, Refused("too_large"),
+     "Store it without deflating.")  # fmt: skip
+def deflated_bomb(site: Site) -> None:
+    path = slices(site)[1]
+    put_series(site.image, site.case, syntax="deflated")
+    start = 144 + int(read_file_meta_info(path).FileMetaInformationGroupLength)
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = packer.compress(bytes(80 * 2**20)) + packer.flush()
+    path.write_bytes(path.read_bytes()[:start] + data)
 
 
 @bad("DICOM", "a pipe among the slices", SEG, Accepted(),

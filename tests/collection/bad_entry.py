@@ -97,9 +97,16 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Accepted:
-    """Stored with exactly these objects; None: those of a case that nobody spoiled."""
+    """Stored with exactly these objects and pixels; None: those of a case that nobody spoiled.
+
+    `ANY_PIXELS` where an encoder decides them.
+    """
 
     truth: Truth | None = None
+    image: Pixels | None = None
+
+
+ANY_PIXELS = np.zeros(0)
 
 
 @dataclass(frozen=True)

@@ -239,8 +239,8 @@ def vanishing_label(site: Site) -> None:
 
 @bad(
     "files", "a file that is still being written when its case is found", PICTURE, Accepted(),
-    "It is read as it is when its turn comes, and its checksum is of those bytes; had it been "
-    "shorter then, it would be refused as truncated and tried again next time.",
+    "It is read as it is when its turn comes, and a file that changes while it is read "
+    "is refused and tried again.",
     meddle=lambda site: save(site.image, GREY),
 )  # fmt: skip
 def growing_image(site: Site) -> None:
@@ -257,7 +257,7 @@ def empty_mask(site: Site) -> None:
 
 @bad(
     "files", "a picture of 1 x 1 pixels", PICTURE,
-    Accepted({"disc/0": np.ones((1, 1, 1), np.bool_)}),
+    Accepted({"disc/0": np.ones((1, 1, 1), np.bool_)}, GREY[None, :1, :1]),
     "Stored; the study's minimum area leaves its object out.",
 )  # fmt: skip
 def one_pixel(site: Site) -> None:

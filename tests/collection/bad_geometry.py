@@ -166,7 +166,9 @@ def unnamed_channel(site: Site) -> None:
     put_volume(site.image, np.stack([VOLUME] * 2, axis=-1))
 
 
-@bad("geometry", "an RGB NIfTI", NIFTI, Accepted(), "Stored in colour.")
+@bad("geometry", "an RGB NIfTI", NIFTI,
+     Accepted(image=np.stack([np.full_like(DEEP_MAP, 7), DEEP_MAP, 0 * DEEP_MAP], axis=-1)),
+     "Stored in colour.")  # fmt: skip
 def rgb_nifti(site: Site) -> None:
     rgb = np.zeros((24, 20, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     rgb["R"], rgb["G"] = 7, np.moveaxis(DEEP_MAP, (0, 1, 2), (2, 1, 0))
@@ -174,7 +176,7 @@ def rgb_nifti(site: Site) -> None:
 
 
 @bad("geometry", "a volume of one slice", NIFTI,
-     Accepted({name: mask[:1] for name, mask in DEEP.items()}), "Stored.")  # fmt: skip
+     Accepted({name: mask[:1] for name, mask in DEEP.items()}, VOLUME[:1]), "Stored.")  # fmt: skip
 def one_slice(site: Site) -> None:
     put_volume(site.image, VOLUME[:1])
     put_volume(site.label, DEEP_MAP[:1])

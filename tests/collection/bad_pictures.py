@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import tifffile
-from bad_entry import Accepted, Refused, Site, bad
+from bad_entry import ANY_PIXELS, Accepted, Refused, Site, bad
 from bad_kits import COLOUR_PICTURE, GREY, JPEG, MAP, PICTURE, RGB, STACK, TIFF, save
 from PIL import Image
 from raw_makers import png
@@ -37,6 +37,14 @@ def png_bomb(site: Site) -> None:
 def long_png(site: Site) -> None:
     rows = b"".join(b"\0" + row.tobytes() for row in GREY)
     site.image.write_bytes(png_of(24, 20, zlib.compress(rows + bytes(2**26))))
+
+
+@bad("pictures", "a PNG with a compressed comment of 64 MiB", PICTURE, Refused("unreadable_file"),
+     "Save it again without the comment.")  # fmt: skip
+def png_comment(site: Site) -> None:
+    whole = site.image.read_bytes()
+    comment = _chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**26)))
+    site.image.write_bytes(whole[:33] + comment + whole[33:])
 
 
 @bad("pictures", "a TIFF that claims 2^20 x 2^20 pixels", TIFF, Refused("too_large"),
@@ -73,7 +81,7 @@ def mixed_tiff(site: Site) -> None:
         tif.write(GREY[:10])
 
 
-@bad("pictures", "a TIFF with minimum-is-white values", TIFF, Accepted(),
+@bad("pictures", "a TIFF with minimum-is-white values", TIFF, Accepted(image=255 - GREY[None]),
      "Inverted, as every viewer shows it.")  # fmt: skip
 def white_tiff(site: Site) -> None:
     tifffile.imwrite(site.image, GREY, photometric="miniswhite")
@@ -86,7 +94,7 @@ def png_as_jpg(site: Site) -> None:
     whole.save(site.image, format="PNG")
 
 
-@bad("pictures", "a JPEG named `.png`", PICTURE, Accepted(),
+@bad("pictures", "a JPEG named `.png`", PICTURE, Accepted(image=ANY_PIXELS),
      "The content decides among the formats of pictures.")  # fmt: skip
 def jpg_as_png(site: Site) -> None:
     save(site.image, GREY, format="JPEG")
@@ -119,8 +127,8 @@ def turned_jpeg(site: Site) -> None:
     Image.open(site.image).save(site.image, exif=exif)
 
 
-@bad("pictures", "16-bit colours in a PNG", COLOUR_PICTURE, Accepted(),
-     "All 16 bits are kept.")  # fmt: skip
+@bad("pictures", "16-bit colours in a PNG", COLOUR_PICTURE,
+     Accepted(image=RGB[None].astype(np.uint16) * 257), "All 16 bits are kept.")  # fmt: skip
 def deep_colours(site: Site) -> None:
     png(site.image, RGB.astype(np.uint16) * 257, 16, 2)
 
@@ -130,7 +138,7 @@ def alpha_label(site: Site) -> None:
     save(site.label, np.stack([MAP, MAP, MAP, np.full_like(MAP, 9)], axis=-1))
 
 
-@bad("pictures", "an animated GIF behind the name `.png`", PICTURE, Accepted(),
+@bad("pictures", "an animated GIF behind the name `.png`", PICTURE, Accepted(image=ANY_PIXELS),
      "Every frame is a case.", stored=("bad_t000", "bad_t001"))  # fmt: skip
 def animation(site: Site) -> None:
     one, two = (Image.fromarray(np.roll(RGB, n, axis=0)) for n in (0, 5))

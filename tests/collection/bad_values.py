@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
-from bad_entry import Accepted, LeftOut, Refused, Site, bad, changed
+from bad_entry import ENTRIES, Accepted, LeftOut, Refused, Site, bad, changed
 from bad_kits import (
     COLOURS,
     DEEP,
@@ -78,7 +80,9 @@ def complex_voxels(site: Site) -> None:
     _image(site, VOLUME.astype(np.complex64))
 
 
-@bad("values", "a slope with fractions", NIFTI, Accepted(), "Values become float64 after it.")
+@bad("values", "a slope with fractions", NIFTI,
+     Accepted(image=VOLUME.astype(np.float64) * float(np.float32(0.1)) + float(np.float32(-3.7))),
+     "Values become float64 after it.")  # fmt: skip
 def fractional_slope(site: Site) -> None:
     _image(site, VOLUME, slope=0.1, inter=-3.7)
 
@@ -98,21 +102,28 @@ def big_endian(site: Site) -> None:
         nib.save(nib.Nifti1Image(turned, LPS, header), path)
 
 
-def _of_dtype(name: str) -> None:
-    @bad("values", f"an image and a label of {name}", NPZ, Accepted(), "Stored as they are.")
+def _of_dtype(name: str, stored: str, seen: str) -> None:
+    values = VOLUME > 0 if name == "bool" else np.abs(VOLUME)
+    image = Accepted(image=values.astype(name).astype(stored))
+
+    @bad(
+        "values",
+        f"an image of {name}" + ("" if name == "bool" else ", and such a label"),
+        NPZ,
+        image,
+        seen,
+    )
     def spoil(site: Site) -> None:
-        image = VOLUME > 0 if name == "bool" else np.abs(VOLUME).astype(name)
         label = DEEP_MAP if name == "bool" else DEEP_MAP.astype(name)
-        np.savez(site.image, imgs=image, gts=label)
+        np.savez(site.image, imgs=values.astype(name), gts=label)
 
-    from bad_entry import ENTRIES, Entry
-
-    last = ENTRIES.pop()
-    ENTRIES.append(Entry(**{**last.__dict__, "name": f"dtype_{name}"}))
+    ENTRIES[-1] = replace(ENTRIES[-1], name=f"dtype_{name}")
 
 
-for _name in ("int64", "uint64", "float16", "bool"):
-    _of_dtype(_name)
+_of_dtype("int64", "int64", "Stored as it is.")
+_of_dtype("uint64", "uint64", "Stored as it is.")
+_of_dtype("float16", "float32", "Stored as float32, the same values.")
+_of_dtype("bool", "uint8", "Stored as 0 and 1.")
 
 
 @bad("labels", "a label value of 1.5", NIFTI, Refused("dtype_mismatch"),

@@ -7,20 +7,33 @@ import os
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bad_entry import GOOD, Accepted, Entry, LeftOut, PassedOver, Refused, Site, Stops
+from bad_entry import (
+    ANY_PIXELS,
+    GOOD,
+    Accepted,
+    Entry,
+    LeftOut,
+    PassedOver,
+    Pixels,
+    Refused,
+    Site,
+    Stops,
+)
 from bad_inputs import ENTRIES, GROUPS, page
-from bad_kits import GREY, MAP, VOLUME, put_volume, save
+from bad_kits import GREY, MAP, PICTURE, VOLUME, put_volume, save
 from stored_makers import refs, tables, tree, verify
 
 from engine.collection.ingest import ingest
 from engine.collection.readers import limits
+from engine.collection.readers.base import PLAIN, How, RawImage
+from engine.collection.readers.raster import RASTER
 from engine.collection.reading import read_slices
 from engine.collection.report import IngestEvent, IngestReport
 from engine.errors import UserError
@@ -154,12 +167,23 @@ def _check_same(found: dict[str, Any], wanted: Any) -> None:
         assert np.array_equal(found[name], mask), name
 
 
-def _check_good(entry: Entry, out: Path) -> None:
-    for frame, suffix in enumerate(entry.kit.stored_as):
-        of_case = refs(out, case_id=case_id(entry.dataset, GOOD + suffix))
+def _check_image(out: Path, dataset: str, names: Sequence[str], wanted: Pixels) -> None:
+    """Every case has these pixels; of several frames of pictures, one each."""
+    frames = (
+        len(names) == len(wanted) > 1 and len(refs(out, case_id=case_id(dataset, names[0]))) == 1
+    )
+    for frame, name in enumerate(names):
+        of_case = refs(out, case_id=case_id(dataset, name))
         image = np.stack([pixels.image for pixels in read_slices(out, of_case)])
-        whole = entry.kit.image
-        assert np.array_equal(image, whole if len(entry.kit.stored_as) == 1 else whole[[frame]])
+        expected = wanted[[frame]] if frames else wanted
+        assert image.dtype == expected.dtype
+        assert np.array_equal(image, expected)
+
+
+def _check_good(entry: Entry, out: Path) -> None:
+    names = [GOOD + suffix for suffix in entry.kit.stored_as]
+    _check_image(out, entry.dataset, names, entry.kit.image)
+    for suffix in entry.kit.stored_as:
         _check_same(_objects(out, entry.dataset, GOOD + suffix), entry.kit.truth)
 
 
@@ -174,6 +198,9 @@ def _check_outcome(entry: Entry, out: Path, report: IngestReport) -> None:
         for name in stored:
             wanted = entry.kit.truth if expected.truth is None else expected.truth
             _check_same(_objects(out, entry.dataset, name), wanted)
+        if expected.image is not ANY_PIXELS:
+            whole = entry.kit.image if expected.image is None else expected.image
+            _check_image(out, entry.dataset, stored, whole)
         assert report.exit_code == 0
         return
     assert names == set(entry.stored)
@@ -258,6 +285,28 @@ def test_bad_input(entry: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         }
     assert {p.name for p in tmp_path.iterdir()} <= {"outside", "raw", "c.zarr", "recipe.yaml"}
     _check_touched(site, out, opened)
+
+
+def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checksum would be of other bytes, and the next ingest would find it unchanged."""
+    PICTURE.write(tmp_path / "raw", "a")
+    read = RASTER.read
+
+    def grow(path: Path, how: How = PLAIN) -> RawImage:
+        raw = read(path, how)
+        with path.open("ab") as stream:
+            stream.write(b"more")
+        return raw
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RASTER, "read", grow)
+        report = ingest(PICTURE.recipe, tmp_path / "raw", tmp_path / "c.zarr")
+    (row,) = tables(tmp_path / "c.zarr")["exclusions"]
+    assert (report.refused, row["reason"]) == (1, "unreadable_file")
+    assert "changed while it was read" in row["detail"]
+    assert ingest(PICTURE.recipe, tmp_path / "raw", tmp_path / "c.zarr").stored == 1
 
 
 def test_the_page_says_what_the_tests_check() -> None:
