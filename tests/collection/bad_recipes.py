@@ -114,6 +114,13 @@ _series("unknown_ending", "images in a format nobody reads", ("no file matches",
         images="images/{case}.docx")  # fmt: skip
 
 
+@bad("recipes and folders", "images that are there, in a format nobody reads",
+     changed(PICTURE, images="images/{case}.docx"), Refused("unreadable_file", (".docx",)),
+     "The message lists the known endings.", alone=True)  # fmt: skip
+def known_to_nobody(site: Site) -> None:
+    site.image.write_bytes((site.raw / "images/bad.png").read_bytes())
+
+
 @bad("recipes and folders", "a data set named `..`", PICTURE, Accepted(),
      "Its folder in the collection is encoded.", dataset="..",
      recipe=lambda site: recipe(dict(PICTURE.series), dataset=".."))  # fmt: skip
