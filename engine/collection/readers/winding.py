@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from engine.collection.readers.objects import Boxed, crop
 Points = NDArray[np.float64]
 
 _FURTHEST = 2.0**24
+_NEAR = 1e-9  # of a coordinate: farther from a centre, rounding decides nothing
 """No picture is as large; further points are damage, and their lines would be long to draw."""
 
 
@@ -90,12 +93,33 @@ def _turns(points: Points, size: tuple[int, int], path: Path) -> NDArray[np.int3
     for (ax, ay), (bx, by) in zip(points, np.roll(points, -1, axis=0), strict=True):
         if ay == by:
             continue
-        top, bottom, sign = (ay, by, 1) if ay < by else (by, ay, -1)
-        rows = np.arange(_first_centre(top, height), _first_centre(bottom, height))
-        x = ax + (rows + 0.5 - ay) * ((bx - ax) / (by - ay))
-        columns = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
+        sign = 1 if ay < by else -1
+        if sign < 0:
+            ax, ay, bx, by = bx, by, ax, ay
+        rows = np.arange(_first_centre(ay, height), _first_centre(by, height))
+        columns = np.clip(_first_columns(rows, (ax, ay), (bx, by)), 0, width).astype(np.int64)
         change[rows, columns] += sign
     return np.cumsum(change[:, :width], axis=1, dtype=np.int32)
+
+
+def _first_columns(
+    rows: NDArray[np.int64], top: tuple[float, float], bottom: tuple[float, float]
+) -> NDArray[np.float64]:
+    """First column whose centre is at or right of a line, in each row of centres.
+
+    Where a line seems to go through a centre, fractions decide: rounding would give a pixel to
+    both sides of a line that two regions share, or to none.
+    """
+    (ax, ay), (bx, by) = top, bottom
+    x = ax + (rows + 0.5 - ay) * ((bx - ax) / (by - ay)) - 0.5
+    columns: NDArray[np.float64] = np.ceil(x)
+    if ax == bx:
+        return columns
+    for place in np.flatnonzero(np.abs(x - np.rint(x)) < _NEAR * (1 + np.abs(x))):
+        down = Fraction(int(rows[place])) + Fraction(1, 2) - Fraction(ay)
+        slope = (Fraction(bx) - Fraction(ax)) / (Fraction(by) - Fraction(ay))
+        columns[place] = ceil(Fraction(ax) + down * slope - Fraction(1, 2))
+    return columns
 
 
 def _first_centre(edge: float, count: int) -> int:
