@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from engine.collection.case import CuratedCase, SourceFile
 from engine.collection.codes import LabelMap
 from engine.collection.decode import decode
 from engine.collection.find import CaseSpec, LabelFile
+from engine.collection.gather import sources_of, unchanged, with_companions
 from engine.collection.geometry import Geometry, check_same
 from engine.collection.layers import Part, layer, unite
 from engine.collection.name_objects import name_objects
@@ -60,84 +61,27 @@ def read_case(recipe: Recipe, spec: CaseSpec, raw_dir: Path | RawFolder) -> list
             where=f"{spec.dataset}, case {spec.case}",
         )
     folder = as_folder(raw_dir)
-    folders = [path for path in (spec.image, *(f.path for f in spec.labels)) if path.endswith("/")]
-    with folder.local((*folders, *spec.files)) as root:
-        files = _with_companions(spec, folder, root)
+    files = with_companions(spec, folder)
     with folder.local(files) as root:
         return _read(recipe, spec, folder, root, files)
-
-
-def _with_companions(spec: CaseSpec, folder: RawFolder, root: Path) -> tuple[str, ...]:
-    """All files a case is made from, with those its files point at (`.mhd` -> `.raw`)."""
-    named = [spec.image, *(label.path for label in spec.labels)]
-    beside = [
-        other.relative_to(root).as_posix()
-        for path in named
-        for other in reader_for(root / path).companions(root / path)
-    ]
-    for path in beside:
-        _check_regular(root / path, path)
-    return tuple(dict.fromkeys((*spec.files, *filter(folder.is_file, beside))))
-
-
-def _check_regular(file: Path, path: str) -> None:
-    """A companion that is a pipe or a device would keep its reader waiting for ever."""
-    if file.exists() and not file.is_file():
-        raise CaseRefusedError(
-            "a file that belongs to another is no regular file",
-            code="unreadable_file",
-            where=path,
-            got="a folder" if file.is_dir() else "a pipe, a socket or a device",
-            expected="a file with data",
-            remedy="put the file there",
-        )
 
 
 def _read(
     recipe: Recipe, spec: CaseSpec, folder: RawFolder, root: Path, files: tuple[str, ...]
 ) -> list[CuratedCase]:
     series, path = recipe.series[spec.series], root / spec.image
-    before = _marks(root, files)
-    raw = _stated(reader_for(path).read(path, series.how), series)
-    image = ImageFile(path, raw)
-    labels = [_read_label(label, root, series, image) for label in spec.labels]
-    turn = _orientation(raw, series, spec)
-    for label in labels:
-        _check_label(raw, label, spec)
-    sources = tuple(
-        SourceFile(file, folder.sha256(file) or "", folder.version(file)) for file in files
-    )
-    _check_unchanged(files, before, _marks(root, files))
+    with unchanged(root, files):
+        raw = _stated(reader_for(path).read(path, series.how), series)
+        image = ImageFile(path, raw)
+        labels = [_read_label(label, root, series, image) for label in spec.labels]
+        turn = _orientation(raw, series, spec)
+        for label in labels:
+            _check_label(raw, label, spec)
+        sources = sources_of(folder, files)
     return [
         _curated(recipe, spec, raw, labels, turn, frame, sources)
         for frame in _frames(raw, series, spec)
     ]
-
-
-def _marks(root: Path, files: Sequence[str]) -> list[tuple[int, int] | None]:
-    """Size and time of change of each file; None where it is gone."""
-    marks: list[tuple[int, int] | None] = []
-    for file in files:
-        try:
-            status = (root / file).stat()
-        except OSError:
-            marks.append(None)
-        else:
-            marks.append((status.st_size, status.st_mtime_ns))
-    return marks
-
-
-def _check_unchanged(files: Sequence[str], before: object, after: object) -> None:
-    """The checksums must be of what was read, or the next ingest would take it for unchanged."""
-    if before != after:
-        raise CaseRefusedError(
-            "a file changed while it was read",
-            code="unreadable_file",
-            where=", ".join(files[:5]),
-            got="another size or time than at the beginning",
-            expected="files that are written to their end",
-            remedy="wait until nobody writes to the folder, then run the command again",
-        )
 
 
 def _read_label(label: LabelFile, root: Path, series: Series, image: ImageFile) -> _LabelData:
