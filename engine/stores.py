@@ -51,10 +51,6 @@ class Store(Protocol):
         """Remove all files below `folder`; absent is fine."""
         ...
 
-    def adopt(self, staged: Path, folder: str) -> None:
-        """Take over a local folder whole as `folder`, which must not exist."""
-        ...
-
     def location(self, name: str) -> str:
         """What a Parquet reader can open: a path or an address."""
         ...
@@ -145,6 +141,7 @@ class LocalStore:
             shutil.rmtree(doomed)
 
     def adopt(self, staged: Path, folder: str) -> None:
+        """Take over a folder of the same disk whole as `folder`, which must not exist."""
         final = self.root / folder
         staged.rename(final)
         sync_folder(final.parent)
@@ -240,14 +237,6 @@ class ObjectStore:
         names = [found["path"] for found in self.walk(folder)]
         if names:
             self.client.delete(names)
-
-    def adopt(self, staged: Path, folder: str) -> None:
-        """Upload every file; the group's own `zarr.json` last, so that no half of it opens."""
-        files = sorted(path for path in staged.rglob("*") if path.is_file())
-        top = staged / "zarr.json"
-        for file in (*(f for f in files if f != top), *(f for f in files if f == top)):
-            self.client.put(f"{folder}/{file.relative_to(staged).as_posix()}", file)
-        shutil.rmtree(staged)
 
     def location(self, name: str) -> str:
         return f"{self.url}/{name}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from engine.collection.fragments import Fragment
 from engine.collection.groups import Waiting
@@ -53,11 +54,20 @@ class Committer:
                 got="a folder of this name, perhaps in other letter case",
                 remedy="two cases differ only in letter case or accents: rename one of them",
             )
-        self._store.adopt(staged.folder, path)
+        self._place(staged.array, path)
         self._store.put(head.file, staged.draft.data)
         self._array_paths.add(path)
         self.slices += staged.slices
         self.objects += staged.objects
+
+    def _place(self, array: Path | Mapping[str, bytes], path: str) -> None:
+        """Rename a folder, or upload files with the group's own `zarr.json` last."""
+        if isinstance(array, Path):
+            assert isinstance(self._store, LocalStore)
+            self._store.adopt(array, path)
+            return
+        for name in sorted(array, key=lambda name: (name == "zarr.json", name)):
+            self._store.put(f"{path}/{name}", array[name])
 
     def reserve_group(self, images: Sequence[Waiting]) -> str:
         """Array path of a group that will be made of these images.

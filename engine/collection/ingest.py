@@ -125,7 +125,7 @@ class _Ingest:
         self,
         source: CaseSource,
         store: Store,
-        staging: Path,
+        staging: Path | None,
         unit_slices: int,
         pool: Pool,
         on_progress: Progress | None,
@@ -258,7 +258,8 @@ class _Ingest:
                 self._commit.commit(staged)
         except CaseRefusedError as error:
             for staged in result.staged:
-                shutil.rmtree(staged.folder, ignore_errors=True)
+                if isinstance(staged.array, Path):
+                    shutil.rmtree(staged.array, ignore_errors=True)
             return self._exclude(result.case, error.code, str(error))
         self._empty.update((origin.case_id, origin) for origin in result.empty)
         for image in result.images:

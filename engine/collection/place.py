@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +26,12 @@ _STAGING = f"{CATALOG}/.staging"
 
 
 @contextmanager
-def open_for_writing(store: Store) -> Iterator[Path]:
+def open_for_writing(store: Store) -> Iterator[Path | None]:
     """Make or open a collection and hold its lock.
 
     Yields:
-        A local folder where arrays are staged before the store takes them over.
+        A folder beside the arrays where they are staged before they are renamed into place; None
+        in an object store, which cannot rename.
 
     Raises:
         UserError: the folder is something else, cannot be written, has another layout version, or
@@ -58,11 +58,9 @@ def open_for_writing(store: Store) -> Iterator[Path]:
 
 
 @contextmanager
-def _staging(store: Store) -> Iterator[Path]:
-    """On the collection's own disk, so that an array is renamed into place; or a scratch folder."""
+def _staging(store: Store) -> Iterator[Path | None]:
     if not isinstance(store, LocalStore):
-        with tempfile.TemporaryDirectory(prefix="samscope-") as scratch:
-            yield Path(scratch)
+        yield None
         return
     staging = store.root / _STAGING
     shutil.rmtree(staging, ignore_errors=True)

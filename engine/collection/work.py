@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from engine.collection.bundle import Bundle, bundle_images, bundle_volume, check_case
 from engine.collection.case import CuratedCase
@@ -29,11 +30,12 @@ class Bench:
     """Where and how arrays are made ready.
 
     Attributes:
-        staging: local folder of whoever does the work.
+        staging: folder every worker shares with the collection; None where the collection is in
+            an object store: then arrays travel back as bytes, since workers may be elsewhere.
         made_by: fingerprint of recipe and curation, kept in every fragment.
     """
 
-    staging: Path
+    staging: Path | None
     info: DatasetInfo
     made_by: str
     unit_slices: int
@@ -41,9 +43,13 @@ class Bench:
 
 @dataclass(frozen=True)
 class Staged:
-    """An array on a local disk and the fragment that will make it exist."""
+    """An array ready to be put in place, and the fragment that will make it exist.
 
-    folder: Path
+    Attributes:
+        array: its folder beside the collection, or its files by name.
+    """
+
+    array: Path | Mapping[str, bytes]
     draft: Draft
     slices: int
     objects: int
@@ -158,6 +164,15 @@ def _stage(bench: Bench, bundle: Bundle, origins: Sequence[Origin]) -> Staged:
     rows = take_inventory(bundle, bench.unit_slices)
     info = bench.info
     words = array_attributes(bundle, info.recipe_version, info.recipe_sha256)
-    folder = stage_bundle(bench.staging, bundle, words)
     draft = draft_fragment(info.dataset, bundle.array_path, bench.made_by, origins, rows)
-    return Staged(folder, draft, len(rows["slices"]), len(rows["objects"]))
+    counts = len(rows["slices"]), len(rows["objects"])
+    if bench.staging is not None:
+        return Staged(stage_bundle(bench.staging, bundle, words), draft, *counts)
+    with TemporaryDirectory(prefix="samscope-") as scratch:
+        folder = stage_bundle(Path(scratch), bundle, words)
+        files = {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+    return Staged(files, draft, *counts)

@@ -20,7 +20,9 @@ from engine.collection.lock import collection_lock
 from engine.collection.raw_folder import RemoteFolder
 from engine.collection.reading import read_slices
 from engine.errors import CorruptDataError, UserError
+from engine.pipeline.pool import ray_pool
 from engine.stores import LocalStore, ObjectStore, Url, place_of, store_of
+from engine.study import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,25 @@ def test_raw_files_in_a_bucket(tmp_path: Path, root: str) -> None:
     assert (folder.names(""), folder.is_folder("images"), folder.is_file("images")) == (
         ["images", "labels"], True, False,
     )  # fmt: skip
+
+
+@pytest.mark.ray
+def test_workers_read_from_and_write_to_a_bucket(tmp_path: Path, root: str) -> None:
+    """They share no disk with the driver: finished arrays travel back as bytes."""
+    raw = tmp_path / "raw"
+    for n in range(3):
+        nifti(raw / f"i/{n}.nii.gz", np.full((4, 5, 3), n, np.int16))
+        nifti(raw / f"l/{n}.nii.gz", np.ones((4, 5, 3), np.uint8))
+    upload(raw, f"{root}/raw")
+    about = recipe(
+        series("i/{case}.nii.gz", {"file": "l/{case}.nii.gz", "kind": "mask", "structure": "s"})
+    )
+    alone = ingest(about, f"{root}/raw", tmp_path / "c.zarr")
+    with ray_pool(Runtime(), 2) as pool:
+        assert ingest(about, f"{root}/raw", f"{root}/c.zarr", pool=pool) == alone
+    assert alone.stored == 3
+    ours = contents(LocalStore(tmp_path / "c.zarr"))
+    assert contents(ObjectStore(f"{root}/c.zarr")) == ours
 
 
 def test_every_file_is_fetched_once_and_room_is_made(
