@@ -251,7 +251,9 @@ class RemoteFolder:
                 (root / path).unlink()
 
 
-_remote_folder = cache(RemoteFolder)
+@cache
+def _remote_folder(url: str) -> RemoteFolder:
+    return RemoteFolder(url)
 
 
 def files_below(folder: RawFolder, path: str) -> list[str]:
