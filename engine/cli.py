@@ -17,7 +17,7 @@ from rich.logging import RichHandler
 
 from engine import __version__
 from engine.errors import SamscopeError
-from engine.stores import place_of
+from engine.stores import local_folder, place_of
 from engine.study import Runtime
 
 OK, PARTIAL, MISTAKE, BUG = 0, 1, 2, 3
@@ -259,7 +259,12 @@ def export(
         typer.Argument(metavar="COLLECTION", parser=place_of, help="Made by `samscope ingest`."),
     ],
     to: Annotated[Literal["coco", "nnunet"], typer.Option(help="The format to write.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="A new folder.")],
+    out: Annotated[
+        Any,
+        typer.Option(
+            "--out", "-o", parser=local_folder, metavar="FOLDER", help="A new, local folder."
+        ),
+    ],
     dataset: Annotated[str | None, typer.Option(help="One data set; default: all.")] = None,
 ) -> int:
     """Write a collection as COCO (a PNG per slice) or nnU-Net v2 (NIfTI volumes, PNG pictures).
@@ -276,7 +281,12 @@ def export(
 
 @recipe_app.command("init")
 def recipe_init(
-    raw_dir: Annotated[Path, typer.Argument(metavar="RAW_DIR", help="Folder of the raw files.")],
+    raw_dir: Annotated[
+        Any,
+        typer.Argument(
+            metavar="RAW_DIR", parser=local_folder, help="Local folder of the raw files."
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Recipe to write; default: print it.")
     ] = None,
@@ -286,8 +296,8 @@ def recipe_init(
 ) -> int:
     """Look at a folder that has no recipe and propose one.
 
-    Knows nnU-Net, Medical Segmentation Decathlon, COCO, pairs of images and masks, and npz with
-    image and label. What a look cannot decide is marked `# DECIDE:`.
+    Knows nnU-Net, Medical Segmentation Decathlon, COCO, LabelMe, pairs of images and masks, and npz
+    with image and label. What a look cannot decide is marked `# DECIDE:`.
 
     Example: `samscope recipe init ~/data/mine --out mine.yaml`
     """

@@ -9,11 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import UserError
 from engine.files import TEMPORARY, claim, replace_file, sync_folder, write_temporary
+
+_SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 
 
 class Store(Protocol):
@@ -75,6 +80,24 @@ def place_of(text: str | os.PathLike[str]) -> Place:
     """A path, or an address where the text has a scheme."""
     spelled = os.fspath(text)
     return Url(spelled.rstrip("/")) if "://" in spelled else Path(spelled)
+
+
+def local_folder(text: str | os.PathLike[str]) -> Path:
+    """A path; for what cannot be done in an object store.
+
+    Raises:
+        UserError: the text is an address.
+    """
+    found = place_of(text)
+    if isinstance(found, Path):
+        return found
+    raise UserError(
+        "this needs a folder on a local disk",
+        where=found,
+        got="an address",
+        expected="a path",
+        remedy="copy the files, or write to a local folder and copy that",
+    )
 
 
 def store_of(place: str | os.PathLike[str]) -> Store:
@@ -186,19 +209,22 @@ class ObjectStore:
         return self.__dict__["_client"]
 
     def put(self, name: str, data: bytes) -> None:
-        self.client.put(name, data)
+        with self._reached(name):
+            self.client.put(name, data)
 
     def create(self, name: str, data: bytes) -> bool:
         from obstore.exceptions import AlreadyExistsError
 
-        try:
-            self.client.put(name, data, mode="create")
-        except AlreadyExistsError:
-            return False
+        with self._reached(name):
+            try:
+                self.client.put(name, data, mode="create")
+            except AlreadyExistsError:
+                return False
         return True
 
     def get(self, name: str) -> bytes:
-        return bytes(self.client.get(name).bytes())
+        with self._reached(name):
+            return bytes(self.client.get(name).bytes())
 
     def size(self, name: str) -> int | None:
         meta = self.head(name)
@@ -206,10 +232,11 @@ class ObjectStore:
 
     def head(self, name: str) -> dict[str, Any] | None:
         """Size, time and tag of an object; None when absent."""
-        try:
-            return dict(self.client.head(name))
-        except FileNotFoundError:
-            return None
+        with self._reached(name):
+            try:
+                return dict(self.client.head(name))
+            except FileNotFoundError:
+                return None
 
     def list(self, folder: str) -> Iterator[str]:
         for found in self._level(folder)["objects"]:
@@ -222,24 +249,51 @@ class ObjectStore:
                 yield prefix.rstrip("/")
 
     def _level(self, folder: str) -> Any:
-        return self.client.list_with_delimiter(f"{folder}/" if folder else None)
+        with self._reached(folder):
+            return self.client.list_with_delimiter(f"{folder}/" if folder else None)
 
     def walk(self, folder: str) -> Iterator[dict[str, Any]]:
         """Every object below `folder`: its `path`, `size`, `e_tag`."""
-        for page in self.client.list(f"{folder}/" if folder else None):
+        with self._reached(folder):
+            pages = list(self.client.list(f"{folder}/" if folder else None))
+        for page in pages:
             yield from page
 
     def delete(self, name: str) -> None:
         if self.head(name) is not None:  # some stores complain of what is not there
-            self.client.delete(name)
+            with self._reached(name):
+                self.client.delete(name)
 
     def remove(self, folder: str) -> None:
         names = [found["path"] for found in self.walk(folder)]
         if names:
-            self.client.delete(names)
+            with self._reached(folder):
+                self.client.delete(names)
 
     def location(self, name: str) -> str:
         return f"{self.url}/{name}"
+
+    @contextmanager
+    def _reached(self, name: str) -> Iterator[None]:
+        """Trouble with the store is for a person to repair: bucket, credentials, network.
+
+        A missing object stays a FileNotFoundError; a missing bucket does not.
+        """
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, FileNotFoundError) as error:
+            text = str(error)
+            if isinstance(error, FileNotFoundError) and "NoSuchBucket" not in text:
+                raise
+            raise UserError(
+                "the object store does not answer as it should",
+                where=self.location(name),
+                got=text.strip().splitlines()[0][:300] or type(error).__name__,
+                expected="a bucket that exists and that these credentials may use",
+                remedy="check the address, the credentials and the endpoint in the environment",
+            ) from error
 
 
 def _connect(url: str) -> Any:
@@ -248,10 +302,12 @@ def _connect(url: str) -> Any:
     from obstore.store import from_url
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
-    options: dict[str, Any] = (
-        {"client_options": {"allow_http": True}} if (endpoint.startswith("http://")) else {}
-    )
+    options: dict[str, Any] = {"retry_config": _RETRY}
+    if endpoint.startswith("http://"):
+        options["client_options"] = {"allow_http": True}
     try:
+        if url.partition("://")[0] not in _SCHEMES:
+            raise ValueError("this kind of address is not an object store")
         return from_url(url, **options)
     except (BaseError, ValueError) as error:
         raise UserError(

@@ -117,8 +117,8 @@ def _orientation(raw: RawImage, series: Series, spec: CaseSpec) -> Orientation |
             "the file does not state an orientation",
             code="unknown_orientation",
             where=spec.image,
-            got="sform and qform codes of 0",
-            expected="an affine",
+            got="no affine; NIfTI: sform and qform codes of 0",
+            expected="where left and right, front and back are",
             remedy="say orientation: <axis codes> in the series if you know it from elsewhere",
         )
     return orientation(raw.affine, series.plane)

@@ -27,7 +27,7 @@ from engine.collection.raw_folder import RawFolder, raw_folder_of
 from engine.collection.reasons import REASONS
 from engine.collection.report import IngestEvent, IngestReport, Outcome
 from engine.collection.source import CaseSource, DatasetInfo, MemorySource, RawCase, RecipeSource
-from engine.collection.survey import survey
+from engine.collection.survey import Survey, survey
 from engine.collection.units import UNIT_SLICES, check_unit_slices
 from engine.collection.work import (
     Bench,
@@ -38,7 +38,7 @@ from engine.collection.work import (
     curate_cases,
     stage_group,
 )
-from engine.errors import CaseRefusedError
+from engine.errors import CaseRefusedError, UserError
 from engine.identity import case_id, fingerprint
 from engine.stores import Store, store_of
 
@@ -147,6 +147,7 @@ class _Ingest:
             source.sha256,
             source.version,
         )
+        _check_same_source(found, info, made_by, store)
         self._survey = found
         self._owner = dict(found.owner)
         self._in_arrays = set(found.owner.values())
@@ -168,6 +169,8 @@ class _Ingest:
     def run(self) -> IngestReport:
         """Store every raw case that is not there yet, then bring the dataset's own rows up."""
         prepare_dataset(self._store, self._bench.info, self._survey.array_paths)
+        if self._survey.row is None:  # a killed ingest must leave tables that fit together
+            self._write_dataset()
         ahead = 2 * self._pool.size if self._pool.size > 1 else 0
         waiting: deque[_Step] = deque()
         for step in self._steps():
@@ -359,6 +362,27 @@ class _Ingest:
             objects=self._commit.objects,
             notices=tuple(notices),
         )
+
+
+def _check_same_source(found: Survey, info: DatasetInfo, made_by: str, store: Store) -> None:
+    """A data set is not replaced by another that happens to have its name.
+
+    An export that is read back keeps the name of what it was made from: into the same collection
+    it would take the place of the original, or stand beside it and count everything twice.
+
+    Raises:
+        UserError: source and content of the stored recipe are both others.
+    """
+    stored = found.row
+    if stored is None or found.made_by == made_by or stored["source"] == info.source:
+        return
+    raise UserError(
+        f"the collection holds another data set named '{info.dataset}'",
+        where=str(store),
+        got=f"source: {info.source}",
+        expected=f"source: {stored['source']}, as stored",
+        remedy="ingest into another collection, or give this one another dataset: name",
+    )
 
 
 def _died(raw: RawCase, error: WorkerDiedError) -> str:

@@ -114,6 +114,10 @@ def _taken(store: Store, got: str) -> UserError:
         where=str(store),
         got=got,
         expected="one ingest at a time",
-        remedy="wait until it ends, then run the command again; the lease of a killed one on an "
-        f"object store expires after {LEASE_SECONDS:.0f} s",
+        remedy="wait until it ends, then run the command again"
+        + (
+            ""
+            if isinstance(store, LocalStore)
+            else f"; the lease of a killed one expires after {LEASE_SECONDS:.0f} s"
+        ),
     )

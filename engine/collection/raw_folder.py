@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Protocol
 
-from engine.errors import CaseRefusedError
+from engine.errors import CaseRefusedError, UserError
 from engine.identity import file_sha256
 from engine.stores import ObjectStore, place_of
 
@@ -67,6 +68,17 @@ class RawFolder(Protocol):
         ...
 
 
+def _forbidden(path: Path) -> UserError:
+    """What may not be read is not the same as what is not there."""
+    return UserError(
+        "a raw folder or file may not be read",
+        where=str(path),
+        got="permission denied",
+        expected="files that this account may read",
+        remedy="give yourself permission to read it",
+    )
+
+
 class LocalFolder:
     """Raw files on a local disk. Checksums are of bytes: times of change are not to be trusted.
 
@@ -91,15 +103,26 @@ class LocalFolder:
         if folder not in self._listed:
             try:
                 self._listed[folder] = sorted(os.listdir(self.root / folder))
-            except OSError:  # none, a loop of links, not to be read: as if nothing were there
+            except PermissionError as error:
+                raise _forbidden(self.root / folder) from error
+            except OSError:  # none, or a loop of links: as if nothing were there
                 self._listed[folder] = []
         return self._listed[folder]
 
     def is_file(self, path: str) -> bool:
-        return os.path.isfile(self.root / path)
+        return stat.S_ISREG(self._mode(path))
 
     def is_folder(self, path: str) -> bool:
-        return os.path.isdir(self.root / path)
+        return stat.S_ISDIR(self._mode(path))
+
+    def _mode(self, path: str) -> int:
+        """What kind of entry it is; 0 where there is none."""
+        try:
+            return os.stat(self.root / path).st_mode
+        except PermissionError as error:
+            raise _forbidden(self.root / path) from error
+        except (OSError, ValueError):
+            return 0
 
     def size(self, path: str) -> int:
         return os.path.getsize(self.root / path) if self.is_file(path) else 0

@@ -6,7 +6,7 @@ guessed: a label value or colour a recipe does not name refuses its case.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -60,6 +60,8 @@ class LabelSource(Frozen):
         if not isinstance(value, dict):
             return value
         kind = value.get("kind")
+        if kind not in get_args(LabelKind):
+            return value
         out = dict(value)
         if isinstance(out.get("structures"), dict):
             out["structures"] = _by_name(out["structures"], kind)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.collection.case import SourceFile
-from engine.collection.fragments import Fragment, Origin, list_fragments, read_head
+from engine.collection.fragments import Fragment, Origin, list_fragments, read_head, read_rows
 from engine.collection.layout import group_number
 from engine.collection.source import RawCase
 from engine.stores import Store
@@ -25,6 +25,8 @@ class Survey:
         empty: raw origins of cases that were found without any label and still are (same files).
         home: group that each case of a stale group lies in, so that it is rebuilt as it was.
         array_paths: every array in the ledger.
+        row: the data set's row in the catalog; None before its first ingest.
+        made_by: what its own fragment says of recipe and curation.
     """
 
     complete: frozenset[str]
@@ -34,6 +36,8 @@ class Survey:
     empty: tuple[Origin, ...]
     home: Mapping[str, str]
     array_paths: frozenset[str]
+    row: Mapping[str, object] | None
+    made_by: str | None
 
 
 def survey(
@@ -76,6 +80,7 @@ def survey(
             and all(same_file(source) for source in origin.sources)
         )
 
+    own = next((head for head in heads if head.array_path is None), None)
     arrays = [head for head in heads if head.array_path is not None]
     stale = [head for head in arrays if not all(holds(head, one) for one in head.origins)]
     old = {head.file for head in stale}
@@ -96,6 +101,8 @@ def survey(
         empty=tuple(empty),
         home=_homes(stale),
         array_paths=frozenset(str(head.array_path) for head in arrays),
+        row=None if own is None else read_rows(store, own.file)["datasets"].to_pylist()[0],
+        made_by=None if own is None else own.made_by,
     )
 
 

@@ -27,19 +27,23 @@ _SCHEMA = pa.schema(
         pa.field("title", pa.string()),
     ]
 )
-_LONGEST = 48
+_LONGEST = 24  # characters of a table's cell: eight columns must fit a terminal
 
 Tree = dict[str, "Tree"]
 
 
 def datasets_command(name: str | None, fmt: str, *, everything: bool) -> int:
     """List the data sets of COSMOS 1050K, all recipes, or one recipe whole."""
-    if name is not None:
+    if name is not None and fmt == "table":
         for line in _whole(_opened(name)):
             out(line)
         return 0
-    recipes = {name: open_recipe(name) for name in recipe_names()}
-    rows = [_row(n, r) for n, r in recipes.items() if everything or r.cosmos is not None]
+    if name is not None:
+        opened = _opened(name)
+        rows = [_row(opened.dataset, opened)]
+    else:
+        recipes = {name: open_recipe(name) for name in recipe_names()}
+        rows = [_row(n, r) for n, r in recipes.items() if everything or r.cosmos is not None]
     if fmt == "table":
         rows = [{key: _cut(value) for key, value in row.items()} for row in rows]
     export(pa.Table.from_pylist(rows, _SCHEMA), fmt, sys.stdout.buffer)

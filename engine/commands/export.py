@@ -18,5 +18,5 @@ def export_command(collection: str, to: str, folder: Path, dataset: str | None) 
         f"{count(report.files, 'file')} -> {', '.join(map(str, report.folders))}"
     )
     for one in report.folders:
-        out(f"read it back: samscope ingest {one / 'recipe.yaml'} {one} --out collection.zarr")
+        out(f"read it back: samscope ingest {one / 'recipe.yaml'} {one} --out NEW.zarr")
     return 0

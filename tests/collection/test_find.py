@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,31 @@ def test_rows_that_agree_are_one(tmp_path: Path) -> None:
 def test_lookups_that_make_no_sense(lookup: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         looked_up(lookup)
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a forbidden folder must not count as missing ones, nor their cases vanish."""
+    touch(tmp_path, "i/a.png", "m/a.png")
+
+    def listdir(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    made = recipe(series("i/{case}.png", MASK))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", listdir)
+        with pytest.raises(UserError, match="may not be read"):
+            find_cases(made, tmp_path)
+    real = os.stat
+
+    def status(path: Path, *args: Any, **more: Any) -> os.stat_result:
+        return listdir(path) if str(path).endswith("m/a.png") else real(path, *args, **more)  # type: ignore[return-value]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", status)
+        with pytest.raises(UserError, match=r"m/a\.png"):
+            find_cases(made, tmp_path)
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:

@@ -317,6 +317,19 @@ def test_a_group_loses_what_is_gone_when_it_is_rebuilt(raw: Path, out: Path) -> 
     assert report.notices[-1].endswith("now: 0")
 
 
+def test_another_data_set_of_the_same_name_is_refused(raw: Path, out: Path) -> None:
+    """An export read back into its own collection would take the original's place."""
+    put(raw, volume("a"))
+    ingest_source(NpzFolder(raw), out)
+    before = tree(out)
+    with pytest.raises(UserError, match="another data set named 'ds'") as caught:
+        ingest_source(NpzFolder(raw, info(source="elsewhere", content="c2")), out)
+    assert "nowhere" in str(caught.value)
+    assert tree(out) == before
+    assert ingest_source(NpzFolder(raw, info(source="a better word")), out).unchanged == 1
+    assert ingest_source(NpzFolder(raw, info(source="a better word", content="c2")), out).rebuilt
+
+
 def test_several_datasets_live_together(out: Path) -> None:
     for name in ("ds", "catalog", "d/2"):
         cases = [volume("a", dataset=name), picture("p", dataset=name)]

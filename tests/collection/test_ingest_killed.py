@@ -40,7 +40,9 @@ def whole_so_far(out: Path) -> int:
     except UserError:
         return 0
     verify(out)
-    return len(tables(out)["slices"])
+    found = tables(out)
+    assert {row["dataset"] for row in found["cases"]} <= {r["dataset"] for r in found["datasets"]}
+    return len(found["slices"])
 
 
 def test_resumed_equals_undisturbed(tmp_path: Path) -> None:

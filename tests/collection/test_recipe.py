@@ -66,6 +66,7 @@ def test_colours_are_triples() -> None:
         (INSTANCES, {"structure": None}, "needs either"),
         (MASK, {"treshold": 3}, "threshold"),
         (MASK, {"kind": "masks"}, "mask"),
+        (VALUES, {"kind": "contours", "structures": {"liver": "Liver"}}, "objects"),
     ],
 )
 def test_wrong_labels(base: dict[str, Any], changes: dict[str, Any], words: str) -> None:

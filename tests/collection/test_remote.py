@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from engine.collection.raw_folder import RemoteFolder
 from engine.collection.reading import read_slices
 from engine.errors import CorruptDataError, UserError
 from engine.pipeline.pool import ray_pool
-from engine.stores import LocalStore, ObjectStore, Url, place_of, store_of
+from engine.stores import LocalStore, ObjectStore, Url, local_folder, place_of, store_of
 from engine.study import Runtime
 
 
@@ -234,5 +234,30 @@ def test_an_address_without_a_collection(root: str) -> None:
     ObjectStore(root).put("other/thesis.docx", b"x")
     with pytest.raises(UserError, match="not a collection"):
         ingest_cases(info(), [volume("a")], f"{root}/other")
-    with pytest.raises(UserError, match="cannot be opened"):
-        Catalog.open("nosuchscheme://bucket/c.zarr")
+    for address in ("nosuchscheme://bucket/c.zarr", "http://127.0.0.1:1/c.zarr"):
+        with pytest.raises(UserError, match="cannot be opened"):
+            Catalog.open(address)
+
+
+@pytest.mark.parametrize("act", [
+    lambda place: Catalog.open(place),
+    lambda place: ingest_cases(info(), [volume("a")], place),
+    lambda place: ingest("acdc", place, "unused.zarr"),
+])  # fmt: skip
+def test_a_bucket_that_is_not_there_is_a_persons_mistake(
+    bucket: str, act: Callable[[str], object]
+) -> None:
+    with pytest.raises(UserError, match="does not answer"):
+        act("s3://no-such-bucket/c.zarr")
+
+
+def test_a_server_that_is_not_there(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(UserError, match="does not answer"):
+        Catalog.open("s3://bucket/c.zarr")
+
+
+def test_what_needs_a_local_folder_says_so() -> None:
+    assert local_folder("a/b") == Path("a/b")
+    with pytest.raises(UserError, match="a folder on a local disk"):
+        local_folder("s3://bucket/export")

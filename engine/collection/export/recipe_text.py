@@ -17,7 +17,8 @@ def recipe_text(dataset: Row, series: list[dict[str, Any]], words: str) -> str:
         "dataset": dataset["dataset"],
         "title": dataset["title"],
         "licence": dataset["licence"],
-        "source": dataset["source"],
+        # another source, so that it never takes the original's place in its own collection
+        "source": f"{dataset['source']} (exported by samscope)",
         "version": max(1, int(dataset["recipe_version"])),
         "series": series,
     }
