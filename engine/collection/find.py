@@ -132,10 +132,14 @@ def _images(series: Series, folder: RawFolder) -> list[template.Match]:
 
 
 def _wanted(series: Series, match: template.Match) -> bool:
-    return all(
-        any(fnmatchcase(match.fields[name], pattern) for pattern in patterns)
-        for name, patterns in series.where.items()
+    fits = all(_any_fits(match.fields[name], patterns) for name, patterns in series.where.items())
+    return fits and not any(
+        _any_fits(match.fields[name], patterns) for name, patterns in series.unless.items()
     )
+
+
+def _any_fits(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def _case_name(series: Series, match: template.Match) -> str:

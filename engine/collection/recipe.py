@@ -182,6 +182,9 @@ class Series(Frozen):
     where: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="placeholder: pattern(s) with * and ?, one must fit"
     )
+    unless: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="placeholder: pattern(s) of which none may fit"
+    )
     optional: bool = Field(False, description="nothing to report when no file matches `images`")
     split: NameTemplate | None = Field(None, description="official split of these cases")
     lookup: tuple[Lookup, ...] = Field((), description="tables of subjects and splits")
@@ -194,7 +197,7 @@ class Series(Frozen):
     labels: tuple[LabelSource, ...]
     replica: dict[str, Any] | None = Field(None, description="as of the recipe, for this series")
 
-    @field_validator("where", mode="before")
+    @field_validator("where", "unless", mode="before")
     @classmethod
     def _patterns(cls, where: Any) -> Any:
         if not isinstance(where, dict):
@@ -241,9 +244,10 @@ class Series(Frozen):
             for name in template.placeholders(text or ""):
                 if name not in known | extra:
                     raise ValueError(f"{field}: '{text}' uses {{{name}}}, which images has not")
-        for name in self.where:
-            if name not in known:
-                raise ValueError(f"where: {{{name}}} is no placeholder of images")
+        for field, patterns in (("where", self.where), ("unless", self.unless)):
+            for name in patterns:
+                if name not in known:
+                    raise ValueError(f"{field}: {{{name}}} is no placeholder of images")
         return self
 
     @model_validator(mode="after")

@@ -27,7 +27,8 @@ _SCHEMA = pa.schema(
         pa.field("title", pa.string()),
     ]
 )
-_LONGEST = 24  # characters of a table's cell: eight columns must fit a terminal
+_SHOWN = ["name", "title", "modalities", "structures", "status", "unsure"]
+_LONGEST = 32  # characters of a table's cell: the columns must fit a terminal
 
 Tree = dict[str, "Tree"]
 
@@ -44,9 +45,12 @@ def datasets_command(name: str | None, fmt: str, *, everything: bool) -> int:
     else:
         recipes = {name: open_recipe(name) for name in recipe_names()}
         rows = [_row(n, r) for n, r in recipes.items() if everything or r.cosmos is not None]
+    listed = pa.Table.from_pylist(rows, _SCHEMA)
     if fmt == "table":
         rows = [{key: _cut(value) for key, value in row.items()} for row in rows]
-    export(pa.Table.from_pylist(rows, _SCHEMA), fmt, sys.stdout.buffer)
+        listed = pa.Table.from_pylist(rows, _SCHEMA).select(_SHOWN)
+        out("unsure: how many things a recipe could not establish; `samscope datasets NAME` tells")
+    export(listed, fmt, sys.stdout.buffer)
     return 0
 
 

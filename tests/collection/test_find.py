@@ -152,6 +152,15 @@ def test_only_images_that_fit_a_pattern(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_what_fits_an_unwanted_pattern_is_no_image(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "a_mask.png", "skin.png", "skin_mask.png")
+    label = {"file": "{case}_mask.png", "kind": "mask", "structure": "liver"}
+    made = recipe(series("{case}.png", label, unless={"case": "*_mask"}))
+    assert list(by_name(made, tmp_path)) == ["a", "skin"]
+    with pytest.raises(UserError, match="no placeholder"):
+        recipe(series("{case}.png", label, unless={"nobody": "*"}))
+
+
 def test_a_series_may_be_absent_when_the_recipe_says_so(tmp_path: Path) -> None:
     touch(tmp_path, "i/a.png", "m/a.png")
     both = [series("i/{case}.png", MASK), series("other/{case}.png", MASK, optional=True)]

@@ -79,8 +79,9 @@ def _tagged(part: Part) -> Part:
     if "{subject}" not in fields["images"]:
         text = yaml.safe_dump(fields, sort_keys=False)
         fields = yaml.safe_load(text.replace("{case}", "{subject}"))
-        if "where" in fields:
-            fields["where"] = {"subject": fields["where"].get("case")}
+        for word in ("where", "unless"):
+            if word in fields:
+                fields[word] = {"subject": fields[word].get("case")}
         case = case.replace("{case}", "{subject}")
     head = {"images": fields.pop("images"), "case": f"{case}_{part.tag}"}
     return replace(part, fields={**head, **{k: v for k, v in fields.items() if k != "case"}})

@@ -119,13 +119,15 @@ def _part(listing: Listing, groups: list[list[Pair]]) -> Part | None:
         comments.append(f"{DECIDE}patients: here a case is a subject; subject: <template>")
     else:
         comments.append(f"{DECIDE}is the folder {{subject}} the patient?")
-    where = _where(listing, template, pairs)
-    if where:
-        comments.append("where: keeps out files that the template of images fits too")
+    kept_out = _kept_out(listing, template, pairs)
+    if "unless" in kept_out:
+        comments.append("unless: keeps out the labels, which the template of images fits too")
+    if "where" in kept_out:
+        comments.append("where: names the images there are; ADD those that come later")
     body = {
         "images": template,
         **({"case": case} if case else {}),
-        **({"where": {"case": where}} if where else {}),
+        **kept_out,
         **fields,
         "labels": labels,
     }
@@ -139,21 +141,22 @@ def _npy_axes(listing: Listing, pair: Pair) -> str | None:
     return colour_axes(listing.root / pair.image.path, listing.root / pair.label_path)
 
 
-def _where(listing: Listing, template: str, pairs: list[Pair]) -> str | list[str] | None:
-    """Patterns of `{case}` that keep out files the template fits and that are no images."""
+def _kept_out(listing: Listing, template: str, pairs: list[Pair]) -> dict[str, Any]:
+    """`unless` or `where`: what keeps out files the template fits and that are no images.
+
+    By the ending of the labels' names, so that images which come later are found; a list of
+    names only where images end like labels.
+    """
     if "{case}" not in template:
-        return None
+        return {}
     labels = {pair.label_path for pair in pairs}
-    fitting = {match.path for match in search(listing.root, template)}
-    start = "[!.]" if listing.hidden else ""
-    if not fitting & labels:
-        return f"{start}*" if start else None
+    if not labels.intersection(match.path for match in search(listing.root, template)):
+        return {}
     bases = sorted({pair.image.base for pair in pairs})
-    ends = {pair.label.suffix[-1:] for pair in pairs if pair.structure is None}
-    end = ends.pop() if len(ends) == 1 else ""
-    if end.isalnum() and not any(base.endswith(end) for base in bases):
-        return f"{start}*[!{end}]"
-    return [escape(base) for base in bases] if len(bases) <= _LISTED else None
+    ends = sorted({pair.label.suffix for pair in pairs})
+    if all(ends) and not any(base.endswith(end) for base in bases for end in ends):
+        return {"unless": {"case": [f"*{escape(end)}" for end in ends]}}
+    return {"where": {"case": [escape(base) for base in bases]}} if len(bases) <= _LISTED else {}
 
 
 def _placeholders(pairs: list[Pair]) -> dict[int, str] | None:

@@ -92,10 +92,12 @@ def _cases(recipe: Recipe, series: Series) -> Iterator[tuple[Replica, Choices]]:
 
 
 def _admitted(series: Series, choices: Choices) -> bool:
-    return all(
-        any(fnmatchcase(choices[name][0], pattern) for pattern in patterns)
-        for name, patterns in series.where.items()
-        if name in choices
+    def fits(name: str, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatchcase(choices[name][0], pattern) for pattern in patterns)
+
+    wanted = all(fits(n, patterns) for n, patterns in series.where.items() if n in choices)
+    return wanted and not any(
+        fits(n, patterns) for n, patterns in series.unless.items() if n in choices
     )
 
 
