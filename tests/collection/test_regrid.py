@@ -93,8 +93,8 @@ def test_masks_follow_the_order_of_their_series_by_name() -> None:
     image = RawImage(np.zeros((2, 2, 4)), "volume", (1.0, 1.0, 2.0), TURNED,
                      slices=SliceFiles(names))  # fmt: skip
     masks = np.zeros((2, 2, 4), np.uint8)
-    masks[:] = [1, 2, 3, 10]
-    label = RawImage(masks, "volume", slices=SliceFiles(("m1", "m2", "m3", "m10")))
+    masks[:] = [10, 1, 3, 2]
+    label = RawImage(masks, "volume", slices=SliceFiles(("m10", "m1", "m3", "m2")))
     moved = in_order_of(image, label, "masks/")
     assert moved.array[0, 0].tolist() == [3, 10, 1, 2]
     assert moved.slices is not None
@@ -159,10 +159,11 @@ def test_spacing_of_a_recipe_is_slice_row_column(tmp_path: Path) -> None:
 
 
 def test_a_file_that_states_its_spacing_is_believed(tmp_path: Path) -> None:
-    nifti(tmp_path / "i/a.nii.gz", np.ones((4, 5, 3), np.int16), np.diag([0.5, 0.5, 2.0, 1.0]))
-    nifti(tmp_path / "l/a.nii.gz", np.ones((4, 5, 3), np.uint8), np.diag([0.5, 0.5, 2.0, 1.0]))
+    place = np.diag([0.5, 0.5, 2.0, 1.0])
+    nifti(tmp_path / "i/a.nii.gz", np.ones((4, 5, 3), np.int16), place, coded=False)
+    nifti(tmp_path / "l/a.nii.gz", np.ones((4, 5, 3), np.uint8), place, coded=False)
     label = {"file": "l/{case}.nii.gz", "kind": "mask", "structure": "s"}
-    made = recipe(series("i/{case}.nii.gz", label, spacing_mm=[9.0, 9.0, 9.0]))
+    made = recipe(series("i/{case}.nii.gz", label, spacing_mm=[9.0, 9.0, 9.0], orientation="LPS"))
     (spec,) = find_cases(made, tmp_path)
     (case,) = read_case(made, spec, tmp_path)
     assert case.spacing_mm == (2.0, 0.5, 0.5)
