@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import raw_makers as make
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_masks
 from scipy.ndimage import binary_fill_holes, label
@@ -73,6 +73,7 @@ def test_planes_follow_the_largest_spacing_and_ties_the_protocol() -> None:
     st.booleans(),
     st.booleans(),
 )
+@example(5345332, 12, (3, 24, 30), True, True)  # one region around another
 def test_regions_are_there_apart_and_solid(
     seed: int, number: int, shape: tuple[int, ...], apart: bool, solid: bool
 ) -> None:

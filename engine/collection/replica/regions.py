@@ -45,7 +45,7 @@ def draw_regions(
         region = _from_pool(name, pool, left, rng, share)
         region = np.zeros(shape, np.bool_) if region is None else region.copy()
         region = region & free if apart else region
-        region = _pieces(region, solid)
+        region = _pieces(region, solid, free if apart else None)
         if int(region.sum()) < _LEAST_PX:
             region = _drawn(free, share, rng, solid)
         out.append(region)
@@ -92,7 +92,8 @@ def _drawn(free: Mask, share: int, rng: np.random.Generator, solid: bool) -> Mas
     best = np.zeros_like(free)
     for attempt in range(_TRIES):
         centre = places[int(rng.integers(len(places)))]
-        region = _pieces(_ellipse(centre, free.shape, share / 2**attempt, rng) & free, solid)
+        region = _ellipse(centre, free.shape, share / 2**attempt, rng) & free
+        region = _pieces(region, solid, free)
         if int(region.sum()) > int(best.sum()):
             best = region
         if int(best.sum()) >= _LEAST_PX:
@@ -119,12 +120,17 @@ def _ellipse(
     return np.asarray(ellipsoid(where, middle, radii, turn_deg=turn, wobble=wobble) <= 1)
 
 
-def _pieces(region: Mask, solid: bool) -> Mask:
-    """The region itself, or in every slice its largest piece (4-connected), holes filled."""
+def _pieces(region: Mask, solid: bool, free: Mask | None) -> Mask:
+    """The region itself, or in every slice its largest piece (4-connected), holes filled.
+
+    A slice in which a hole holds something that is not free is left out.
+    """
     if not solid or not region.any():
         return region
     if region.ndim == 3:
-        return np.stack([_pieces(plane, True) for plane in region])
+        frees = [None] * len(region) if free is None else list(free)
+        return np.stack([_pieces(plane, True, f) for plane, f in zip(region, frees, strict=True)])
     parts, n = label(region)
     largest = int(np.bincount(parts.ravel(), minlength=n + 1)[1:].argmax()) + 1
-    return np.asarray(binary_fill_holes(parts == largest), dtype=np.bool_)
+    filled = np.asarray(binary_fill_holes(parts == largest), dtype=np.bool_)
+    return filled if free is None or free[filled].all() else np.zeros_like(filled)
