@@ -16,7 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
-from engine.collection.fragments import fragments_fingerprint, list_fragments, read_rows
+from engine.collection.fragments import (
+    DATASET_FRAGMENT,
+    fragments_fingerprint,
+    list_fragments,
+    read_rows,
+)
 from engine.collection.layout import CATALOG, FRAGMENTS
 from engine.errors import UserError
 from engine.stores import Place, Store, place_of, store_of
@@ -136,9 +141,22 @@ def merge_catalog(store: Store) -> None:
         store.put(f"{CATALOG}/{name}.parquet", buffer.getvalue())
 
 
+def _one_per_dataset(files: Sequence[str]) -> list[str]:
+    """All fragments, of two of a data set's own only one.
+
+    An ingest killed between writing the new and removing the old leaves both until its next run.
+    """
+    own = {file.rpartition("/")[0]: file for file in sorted(files) if _is_own(file)}
+    return [file for file in files if not _is_own(file) or own[file.rpartition("/")[0]] == file]
+
+
+def _is_own(file: str) -> bool:
+    return file.rpartition("/")[2].startswith(f"{DATASET_FRAGMENT}.")
+
+
 def _merge(store: Store, files: Sequence[str]) -> dict[str, pa.Table]:
     parts: dict[str, list[pa.Table]] = {name: [] for name in CATALOG_SCHEMAS}
-    for file in files:
+    for file in _one_per_dataset(files):
         for name, rows in read_rows(store, file).items():
             parts[name].append(rows)
     merged = {}

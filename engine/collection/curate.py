@@ -70,6 +70,7 @@ def _read(
     recipe: Recipe, spec: CaseSpec, folder: RawFolder, root: Path, files: tuple[str, ...]
 ) -> list[CuratedCase]:
     series, path = recipe.series[spec.series], root / spec.image
+    _check_numbers(series, spec)
     with unchanged(root, files):
         raw = _stated(reader_for(path).read(path, series.how), series)
         image = ImageFile(path, raw)
@@ -82,6 +83,26 @@ def _read(
         _curated(recipe, spec, raw, labels, turn, frame, sources)
         for frame in _frames(raw, series, spec)
     ]
+
+
+def _check_numbers(series: Series, spec: CaseSpec) -> None:
+    """Object 1 of one file and object 1 of another are two objects; nothing says how to tell them.
+
+    Raises:
+        CaseRefusedError: several files of a case number their objects.
+    """
+    for index, source in enumerate(series.labels):
+        paths = [label.path for label in spec.labels if label.source == index]
+        named = {label.structure for label in spec.labels if label.source == index}
+        if (source.kind == "instances" or source.instances) and len(paths) > len(named):
+            raise CaseRefusedError(
+                "several files number the objects of one image",
+                code="unsupported_layout",
+                where=", ".join(paths[:5]),
+                got=f"{len(paths)} files",
+                expected="one file with all numbers, or a structure of its own for each file",
+                remedy="give the files {structure} in their template, or number them in one file",
+            )
 
 
 def _read_label(label: LabelFile, root: Path, series: Series, image: ImageFile) -> _LabelData:

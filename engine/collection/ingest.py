@@ -48,6 +48,9 @@ ALGORITHM_VERSION = 2
 TASK_BYTES = 8 * 2**20
 """Raw bytes of small cases that one task reads together; a task costs a few milliseconds."""
 
+TASK_CASES = 16
+"""Cases of a task at most: small files can hold large pictures, and all of them travel back."""
+
 _EMPTY = REASONS["empty_case"].meaning
 
 Progress = Callable[[IngestEvent], None]
@@ -198,7 +201,7 @@ class _Ingest:
             if decided is None:
                 bundle.append(raw)
                 weight += self._source.size(raw)
-                if weight < most:
+                if weight < most and len(bundle) < TASK_CASES:
                     continue
             if bundle:
                 yield _Step(tuple(bundle), order=self._order(bundle))

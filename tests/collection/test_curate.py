@@ -221,6 +221,24 @@ def test_an_image_is_a_case_of_one_slice(tmp_path: Path, pixels: NDArray[np.uint
     assert plain.spacing_mm == (None, None, None)
 
 
+def test_numbers_of_two_files_are_not_one_object(tmp_path: Path) -> None:
+    """Object 1 of the first file would be united with object 1 of the second."""
+    for name in ("i/a.png", "m/a_1.png", "m/a_2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / name)
+    label = {"file": "m/{case}_{any}.png", "kind": "instances", "structure": "cell"}
+    made = recipe(series("i/{case}.png", label))
+    (spec,) = find_cases(made, tmp_path)
+    with pytest.raises(CaseRefusedError, match="several files number") as caught:
+        read_case(made, spec, tmp_path)
+    assert caught.value.code == "unsupported_layout"
+    label = {"file": "m/{case}_{structure}.png", "kind": "instances"}
+    made = recipe(series("i/{case}.png", label))
+    (spec,) = find_cases(made, tmp_path)
+    (case,) = read_case(made, spec, tmp_path)
+    assert {(one.structure, one.instance) for one in case.meaning} == {("1", 1), ("2", 1)}
+
+
 def test_an_image_and_a_volume_do_not_pair(tmp_path: Path) -> None:
     nifti(tmp_path / "i.nii.gz", VOXELS, AFFINE)
     save(tmp_path / "l.png", BITS)

@@ -330,6 +330,19 @@ def test_another_data_set_of_the_same_name_is_refused(raw: Path, out: Path) -> N
     assert ingest_source(NpzFolder(raw, info(source="a better word", content="c2")), out).rebuilt
 
 
+def test_two_rows_of_a_data_set_count_once(raw: Path, out: Path) -> None:
+    """Killed between writing the new row and removing the old one."""
+    put(raw, volume("a"))
+    ingest_source(NpzFolder(raw), out)
+    (old,) = (out / "catalog/fragments/ds").glob("_dataset.*")
+    kept = old.read_bytes()
+    ingest_source(NpzFolder(raw, info(title="A better title")), out)
+    old.write_bytes(kept)
+    assert len(tables(out)["datasets"]) == 1
+    ingest_source(NpzFolder(raw, info(title="A better title")), out)
+    assert len(list((out / "catalog/fragments/ds").glob("_dataset.*"))) == 1
+
+
 def test_several_datasets_live_together(out: Path) -> None:
     for name in ("ds", "catalog", "d/2"):
         cases = [volume("a", dataset=name), picture("p", dataset=name)]
