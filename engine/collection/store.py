@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -66,8 +66,8 @@ def stage_bundle(staging: Path, bundle: Bundle, attributes: Mapping[str, Any]) -
         The folder, ready to be adopted by the collection's store.
     """
     gentle_zarr()
-    staged = staging / bundle.array_path.replace("/", "|")
-    shutil.rmtree(staged, ignore_errors=True)
+    # a name of its own: two raw cases may claim one array path, and a dead worker leaves halves
+    staged = staging / secrets.token_hex(8)
     group = zarr.open_group(str(staged), mode="w-", zarr_format=3)
     group.attrs.put({MARK: LAYOUT_VERSION, **attributes})
     _write_array(group, IMAGE, bundle.image, IMAGE_DIMENSIONS, axis=0)

@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from stored_makers import Npz, NpzFolder, info, picture, put, put_many, tables, tree, verify, volume
+from stored_makers import (
+    Npz,
+    NpzFolder,
+    info,
+    picture,
+    put,
+    put_many,
+    refs,
+    tables,
+    tree,
+    verify,
+    volume,
+)
 
 from engine.collection import ingest as ingest_module
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_source
+from engine.collection.reading import read_slices
 from engine.pipeline.pool import RayPool, ray_pool
 from engine.study import Runtime
 
@@ -67,6 +81,42 @@ def test_a_case_that_kills_its_worker_is_a_row_and_the_others_go_on(
     (row,) = [r for r in tables(out)["exclusions"] if not r["slice_id"]]
     assert (row["case_id"], row["reason"], row["refused"]) == ("ds/poison", "worker_died", True)
     verify(out)
+
+
+def test_two_raw_cases_that_claim_one_name_do_not_mix(tmp_path: Path) -> None:
+    """Both are staged before either is committed; the second is refused, the first stays whole."""
+    raw, out = tmp_path / "raw", tmp_path / "c.zarr"
+    frames = [volume("x", seed=seed) for seed in (1, 2)]
+    raw.mkdir()
+    np.savez(
+        raw / "time_a.npz",
+        image=np.stack([one.image for one in frames]),
+        labels=np.stack([one.labels for one in frames], axis=1),
+    )
+    put(raw, volume("time_a_t001", seed=9))  # its folder reads it as one case of this very name
+
+    class Eager:
+        """Two calls at once: both are done before the first is looked at."""
+
+        size = 2
+
+        def submit(self, function: Any, *args: Any) -> Any:
+            result = function(*args)
+            return lambda: result
+
+    class Plain(NpzFolder):
+        def read(self, raw_case: Npz) -> list[CuratedCase]:  # type: ignore[override]
+            if raw_case.case == "time_a_t001":
+                return [replace(volume("time_a_t001", seed=9), dataset=self.info.dataset)]
+            return super().read(raw_case)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest_module, "TASK_BYTES", 0)
+        report = ingest_source(Plain(raw), out, pool=Eager())
+    assert (report.stored, report.refused) == (1, 1)
+    verify(out)
+    pixels = read_slices(out, refs(out, case_id="ds/time_a_t001"))
+    assert np.array_equal(np.stack([one.image for one in pixels]), frames[1].image)
 
 
 def test_errors_of_a_reader_travel_back_as_rows(tmp_path: Path, pool: RayPool) -> None:
