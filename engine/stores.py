@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -54,6 +54,18 @@ class Store(Protocol):
 
     def remove(self, folder: str) -> None:
         """Remove all files below `folder`; absent is fine."""
+        ...
+
+    def place(self, array: Path | Mapping[str, bytes], folder: str) -> None:
+        """Take over a local folder, or files by name, as `folder`, which must not exist."""
+        ...
+
+    def sync(self, name: str) -> None:
+        """Make the removal of a file durable."""
+        ...
+
+    def sweep(self, folder: str) -> None:
+        """Remove what killed writers left directly in `folder`."""
         ...
 
     def location(self, name: str) -> str:
@@ -163,21 +175,23 @@ class LocalStore:
             place.rename(doomed)
             shutil.rmtree(doomed)
 
-    def adopt(self, staged: Path, folder: str) -> None:
-        """Take over a folder of the same disk whole as `folder`, which must not exist."""
+    def place(self, array: Path | Mapping[str, bytes], folder: str) -> None:
+        """A folder of the same disk leaves its place in one step."""
+        if not isinstance(array, Path):
+            for name, data in array.items():
+                self.put(f"{folder}/{name}", data)
+            return
         final = self.root / folder
-        staged.rename(final)
+        array.rename(final)
         sync_folder(final.parent)
 
     def location(self, name: str) -> str:
         return str(self.root / name)
 
     def sync(self, name: str) -> None:
-        """Make a removal durable."""
         sync_folder((self.root / name).parent)
 
     def sweep(self, folder: str) -> None:
-        """Remove what killed writers left directly in `folder`."""
         for left in (self.root / folder).glob(TEMPORARY):
             left.unlink(missing_ok=True)
         for left in (self.root / folder).glob(".*.removed"):
@@ -213,18 +227,34 @@ class ObjectStore:
             self.client.put(name, data)
 
     def create(self, name: str, data: bytes) -> bool:
-        from obstore.exceptions import AlreadyExistsError
+        return self.put_if(name, data, "create") is not None
+
+    def put_if(self, name: str, data: bytes, mode: str | dict[str, str]) -> str | None:
+        """Write an object if it is absent (`create`) or still the one of a tag (`{"e_tag": ...}`).
+
+        Returns:
+            The new tag; None where the condition did not hold.
+        """
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with self._reached(name):
             try:
-                self.client.put(name, data, mode="create")
-            except AlreadyExistsError:
-                return False
-        return True
+                return str(self.client.put(name, data, mode=mode)["e_tag"])
+            except (AlreadyExistsError, PreconditionError):
+                return None
+            except FileNotFoundError:
+                if mode == "create":  # no bucket
+                    raise
+                return None  # the object of the tag is gone
 
     def get(self, name: str) -> bytes:
+        return self.fetch(name)[0]
+
+    def fetch(self, name: str) -> tuple[bytes, str | None]:
+        """The bytes of an object and the tag they came with. Raises FileNotFoundError."""
         with self._reached(name):
-            return bytes(self.client.get(name).bytes())
+            found = self.client.get(name)
+            return bytes(found.bytes()), found.meta["e_tag"]
 
     def size(self, name: str) -> int | None:
         meta = self.head(name)
@@ -240,7 +270,8 @@ class ObjectStore:
 
     def list(self, folder: str) -> Iterator[str]:
         for found in self._level(folder)["objects"]:
-            if not found["path"].rpartition("/")[2].startswith("."):
+            name = found["path"].rpartition("/")[2]
+            if name and not name.startswith("."):  # "": what consoles leave for a folder
                 yield found["path"]
 
     def folders(self, folder: str) -> Iterator[str]:
@@ -257,7 +288,9 @@ class ObjectStore:
         with self._reached(folder):
             pages = list(self.client.list(f"{folder}/" if folder else None))
         for page in pages:
-            yield from page
+            for found in page:
+                if found["path"].rpartition("/")[2]:
+                    yield found
 
     def delete(self, name: str) -> None:
         if self.head(name) is not None:  # some stores complain of what is not there
@@ -269,6 +302,18 @@ class ObjectStore:
         if names:
             with self._reached(folder):
                 self.client.delete(names)
+
+    def place(self, array: Path | Mapping[str, bytes], folder: str) -> None:
+        """Uploaded with the group's own `zarr.json` last, so that no half of it opens."""
+        files = files_of(array) if isinstance(array, Path) else array
+        for name in sorted(files, key=lambda name: (name == "zarr.json", name)):
+            self.put(f"{folder}/{name}", files[name])
+
+    def sync(self, name: str) -> None:
+        """Nothing to do: a store that has answered remembers."""
+
+    def sweep(self, folder: str) -> None:
+        """Nothing to do: no object is ever half there."""
 
     def location(self, name: str) -> str:
         return f"{self.url}/{name}"
@@ -294,6 +339,12 @@ class ObjectStore:
                 expected="a bucket that exists and that these credentials may use",
                 remedy="check the address, the credentials and the endpoint in the environment",
             ) from error
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its name relative to it."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def _connect(url: str) -> Any:

@@ -15,11 +15,13 @@ class SourceFile:
     Attributes:
         path: relative to the raw folder, with `/`.
         version: mark of a remote store that spares reading it again; None on a local disk.
+        companion: read because another file points at it (`.mhd` -> `.raw`), not found by itself.
     """
 
     path: str
     sha256: str
     version: str | None = None
+    companion: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
 from engine.collection.fragments import Fragment
 from engine.collection.groups import Waiting
 from engine.collection.layout import group_number, group_path
 from engine.collection.work import Staged
 from engine.errors import CaseRefusedError
-from engine.stores import LocalStore, Store
+from engine.stores import Store
 
 
 class Committer:
@@ -19,6 +18,7 @@ class Committer:
     Args:
         stale: fragments to be replaced.
         array_paths: arrays in the ledger.
+        still_ours: asked before every change; raises UserError where the lock was lost.
 
     Attributes:
         slices, objects: numbers committed so far.
@@ -30,11 +30,14 @@ class Committer:
         dataset: str,
         stale: Sequence[Fragment],
         array_paths: frozenset[str],
+        still_ours: Callable[[], None],
     ) -> None:
         self._store = store
         self._dataset = dataset
         self._stale = {head.file: head for head in stale}
         self._array_paths = set(array_paths)
+        self._reserved: set[str] = set()
+        self._still_ours = still_ours
         self.slices = 0
         self.objects = 0
 
@@ -44,6 +47,7 @@ class Committer:
         Raises:
             CaseRefusedError: its folder is taken (a file system that folds case or accents).
         """
+        self._still_ours()
         self.drop_stale(staged.case_ids)
         head = staged.draft.head
         path = str(head.array_path)
@@ -54,30 +58,21 @@ class Committer:
                 got="a folder of this name, perhaps in other letter case",
                 remedy="two cases differ only in letter case or accents: rename one of them",
             )
-        self._place(staged.array, path)
+        self._store.place(staged.array, path)
+        self._still_ours()
         self._store.put(head.file, staged.draft.data)
         self._array_paths.add(path)
         self.slices += staged.slices
         self.objects += staged.objects
 
-    def _place(self, array: Path | Mapping[str, bytes], path: str) -> None:
-        """Rename a folder, or upload files with the group's own `zarr.json` last."""
-        if isinstance(array, Path):
-            assert isinstance(self._store, LocalStore)
-            self._store.adopt(array, path)
-            return
-        for name in sorted(array, key=lambda name: (name == "zarr.json", name)):
-            self._store.put(f"{path}/{name}", array[name])
-
     def reserve_group(self, images: Sequence[Waiting]) -> str:
-        """Array path of a group that will be made of these images.
+        """Array path of a group that will be made of these images, given once.
 
-        Its former path when it is made anew in the same size, else the next free one. What the
-        images were stored in before goes now, so that no name is given twice.
+        Its former path when it is made anew in the same size, else the next free one. What lies
+        there stays until the new array is ready.
         """
-        self.drop_stale({image.origin.case_id for image in images})
         path = self._group_path(images[0])
-        self._array_paths.add(path)
+        self._reserved.add(path)
         return path
 
     def drop_stale(self, case_ids: Iterable[str]) -> None:
@@ -94,9 +89,9 @@ class Committer:
 
     def _drop(self, head: Fragment) -> None:
         """The fragment first: an array without one does not exist."""
+        self._still_ours()
         self._store.delete(head.file)
-        if isinstance(self._store, LocalStore):
-            self._store.sync(head.file)
+        self._store.sync(head.file)
         if head.array_path is not None:
             self._store.remove(head.array_path)
             self._array_paths.discard(head.array_path)
@@ -104,10 +99,10 @@ class Committer:
 
     def _group_path(self, first: Waiting) -> str:
         height, width = first.case.image.shape[1:3]
-        if first.home is not None and first.home not in self._array_paths:
+        if first.home is not None and first.home not in self._reserved:
             former = group_number(first.home)
             if former is not None and former[:2] == (height, width):
                 return first.home
-        taken = [group_number(path) for path in self._array_paths]
+        taken = [group_number(path) for path in self._array_paths | self._reserved]
         numbers = [n[2] for n in taken if n is not None and n[:2] == (height, width)]
         return group_path(self._dataset, height, width, max(numbers, default=-1) + 1)

@@ -78,7 +78,7 @@ def _read(
         turn = _orientation(raw, series, spec)
         for label in labels:
             _check_label(raw, label, spec)
-        sources = sources_of(folder, files)
+        sources = sources_of(folder, files, spec.files)
     return [
         _curated(recipe, spec, raw, labels, turn, frame, sources)
         for frame in _frames(raw, series, spec)

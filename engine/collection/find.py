@@ -172,22 +172,41 @@ def _owners(
     """Label files per (case, label source).
 
     With free placeholders `a_{structure}.png` also fits `a_b_liver.png`, which belongs to case
-    `a_b`: a file that fits several cases of a series goes to the longest case name.
+    `a_b`: such a file goes where most of its name was known, whatever series that is of. Files
+    without free placeholders belong to every case that names them.
     """
-    claims: dict[tuple[int, int, str], list[tuple[int, str, LabelFile]]] = {}
+    claims: dict[str, list[_Claim]] = {}
+    owners: Owners = {}
     for (number, match), name in zip(found, names, strict=True):
         series = recipe.series[number]
         fields = _fields(series, match, name)
         for index, source in enumerate(series.labels):
             for label in _label_files(source, index, folder, fields):
-                free = template.placeholders(template.fill(source.file, fields))
-                key = (number, index, label.path if free else f"{name}\0{label.path}")
-                claims.setdefault(key, []).append((len(name), name, label))
-    owners: Owners = {}
-    for (_, index, _), claim in sorted(claims.items()):
-        _, name, label = max(claim, key=lambda c: c[:2])
-        owners.setdefault((name, index), []).append(label)
+                known = template.fill(source.file, fields)
+                if template.placeholders(known):
+                    claims.setdefault(label.path, []).append(_Claim(known, name, label))
+                else:
+                    owners.setdefault((name, index), []).append(label)
+    for path in sorted(claims):
+        best = max(claim.rank for claim in claims[path])
+        for claim in claims[path]:
+            if claim.rank == best:
+                owners.setdefault((claim.case, claim.label.source), []).append(claim.label)
     return owners
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A case's claim to a label file: what of its path the case knew, with the free rest."""
+
+    known: str
+    case: str
+    label: LabelFile
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Claims of one rank share the file: sequences of one subject have one segmentation."""
+        return len(template.literal(self.known)), self.known
 
 
 def _label_files(

@@ -33,7 +33,14 @@ _ORIGIN = pa.struct(
         pa.field("case_id", pa.string()),
         pa.field(
             "sources",
-            pa.list_(pa.struct([pa.field(n, pa.string()) for n in ("path", "sha256", "version")])),
+            pa.list_(
+                pa.struct(
+                    [
+                        *(pa.field(name, pa.string()) for name in ("path", "sha256", "version")),
+                        pa.field("companion", pa.bool_()),
+                    ]
+                )
+            ),
         ),
     ]
 )
@@ -130,7 +137,7 @@ def read_head(store: Store, file: str) -> Fragment:
             origin["spec"],
             origin["spec_cases"],
             origin["case_id"],
-            tuple(SourceFile(s["path"], s["sha256"], s["version"]) for s in origin["sources"]),
+            tuple(SourceFile(**source) for source in origin["sources"]),
         )
         for origin in row["origins"]
     )

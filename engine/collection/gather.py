@@ -54,10 +54,13 @@ def unchanged(root: Path, files: Sequence[str]) -> Iterator[None]:
         )
 
 
-def sources_of(folder: RawFolder, files: Sequence[str]) -> tuple[SourceFile, ...]:
-    """The files with their checksums."""
+def sources_of(
+    folder: RawFolder, files: Sequence[str], found: Sequence[str]
+) -> tuple[SourceFile, ...]:
+    """The files with their checksums; those that were not `found` are companions of others."""
     return tuple(
-        SourceFile(file, folder.sha256(file) or "", folder.version(file)) for file in files
+        SourceFile(file, folder.sha256(file) or "", folder.version(file), file not in found)
+        for file in files
     )
 
 

@@ -8,11 +8,12 @@ the collection is the same for any number of workers.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.collection.case import CuratedCase
@@ -21,13 +22,20 @@ from engine.collection.commit import Committer
 from engine.collection.fragments import DATASET_FRAGMENT, draft_fragment, list_fragments
 from engine.collection.groups import ImageGroups, Waiting
 from engine.collection.inventory import Row, exclusion
-from engine.collection.place import open_for_writing, prepare_dataset
+from engine.collection.place import Desk, open_for_writing, prepare_dataset
 from engine.collection.pool import Here, Job, Pool, WorkerDiedError
 from engine.collection.raw_folder import RawFolder, raw_folder_of
 from engine.collection.reasons import REASONS
-from engine.collection.report import IngestEvent, IngestReport, Outcome
+from engine.collection.report import (
+    IngestEvent,
+    IngestReport,
+    Outcome,
+    left_with_group,
+    notices,
+)
 from engine.collection.source import CaseSource, DatasetInfo, MemorySource, RawCase, RecipeSource
-from engine.collection.survey import Survey, survey
+from engine.collection.steps import Bundled, Decided, Working, steps
+from engine.collection.survey import check_same_source, survey
 from engine.collection.units import UNIT_SLICES, check_unit_slices
 from engine.collection.work import (
     Bench,
@@ -38,7 +46,7 @@ from engine.collection.work import (
     curate_cases,
     stage_group,
 )
-from engine.errors import CaseRefusedError, UserError
+from engine.errors import CaseRefusedError
 from engine.identity import case_id, fingerprint
 from engine.stores import Store, store_of
 
@@ -50,6 +58,8 @@ TASK_BYTES = 8 * 2**20
 
 TASK_CASES = 16
 """Cases of a task at most: small files can hold large pictures, and all of them travel back."""
+
+log = logging.getLogger(__name__)
 
 _EMPTY = REASONS["empty_case"].meaning
 
@@ -104,21 +114,10 @@ def ingest_source(
     """`ingest` from any source of cases."""
     check_unit_slices(unit_slices)
     store = store_of(out)
-    with open_for_writing(store) as staging:
-        run = _Ingest(source, store, staging, unit_slices, pool or Here(), on_progress)
-        report = run.run()
+    with open_for_writing(store) as desk:
+        report = _Ingest(source, store, desk, unit_slices, pool or Here(), on_progress).run()
         merge_catalog(store)
     return report
-
-
-@dataclass(frozen=True)
-class _Step:
-    """Raw cases in their turn: decided already, or waiting for a worker."""
-
-    raws: tuple[RawCase, ...]
-    decided: tuple[Outcome, str] | None = None
-    order: Order | None = None
-    job: Job | None = None
 
 
 class _Ingest:
@@ -128,7 +127,7 @@ class _Ingest:
         self,
         source: CaseSource,
         store: Store,
-        staging: Path | None,
+        desk: Desk,
         unit_slices: int,
         pool: Pool,
         on_progress: Progress | None,
@@ -139,7 +138,7 @@ class _Ingest:
         self._store = store
         self._pool = pool
         self._on_progress = on_progress
-        self._bench = Bench(staging, info, made_by, unit_slices)
+        self._bench = Bench(desk.staging, info, made_by, unit_slices)
         self._raw = source.cases()
         found = survey(
             store,
@@ -150,7 +149,7 @@ class _Ingest:
             source.sha256,
             source.version,
         )
-        _check_same_source(found, info, made_by, store)
+        check_same_source(found, info, made_by, store)
         self._survey = found
         self._owner = dict(found.owner)
         self._in_arrays = set(found.owner.values())
@@ -161,9 +160,12 @@ class _Ingest:
         for head in found.stale:
             for origin in head.origins:
                 self._outdated.setdefault(origin.spec, set()).add(origin.case_id)
-        self._commit = Committer(store, info.dataset, found.stale, found.array_paths)
+        self._still_ours = desk.still_ours
+        self._commit = Committer(
+            store, info.dataset, found.stale, found.array_paths, desk.still_ours
+        )
         self._groups = ImageGroups()
-        self._group_jobs: deque[Job] = deque()
+        self._group_jobs: deque[tuple[Job, Job]] = deque()
         self._exclusions: list[Row] = []
         self._empty = {origin.case_id: origin for origin in found.empty}
         self._counts: Counter[Outcome] = Counter()
@@ -174,11 +176,14 @@ class _Ingest:
         prepare_dataset(self._store, self._bench.info, self._survey.array_paths)
         if self._survey.row is None:  # a killed ingest must leave tables that fit together
             self._write_dataset()
+        if self._leaving():
+            log.warning("%s", left_with_group(self._leaving()))
         ahead = 2 * self._pool.size if self._pool.size > 1 else 0
-        waiting: deque[_Step] = deque()
-        for step in self._steps():
-            waiting.append(self._start(step))
-            while sum(one.job is not None for one in waiting) > ahead:
+        waiting: deque[Decided | Working] = deque()
+        most = TASK_BYTES if self._pool.size > 1 else 0
+        for step in steps(self._raw, self._decide, self._source.size, most, TASK_CASES):
+            waiting.append(step if isinstance(step, Decided) else self._start(step))
+            while sum(isinstance(one, Working) for one in waiting) > ahead:
                 self._finish(waiting.popleft())
         while waiting:
             self._finish(waiting.popleft())
@@ -189,29 +194,7 @@ class _Ingest:
         self._write_dataset()
         return self._report()
 
-    def _steps(self) -> Iterator[_Step]:
-        """Raw cases in order; small ones that need reading in bundles of `TASK_BYTES`."""
-        most = TASK_BYTES if self._pool.size > 1 else 0
-        seen: set[str] = set()
-        bundle: list[RawCase] = []
-        weight = 0
-        for raw in self._raw:
-            decided = self._decide(raw, repeated=raw.case in seen)
-            seen.add(raw.case)
-            if decided is None:
-                bundle.append(raw)
-                weight += self._source.size(raw)
-                if weight < most and len(bundle) < TASK_CASES:
-                    continue
-            if bundle:
-                yield _Step(tuple(bundle), order=self._order(bundle))
-                bundle, weight = [], 0
-            if decided is not None:
-                yield _Step((raw,), decided)
-        if bundle:
-            yield _Step(tuple(bundle), order=self._order(bundle))
-
-    def _decide(self, raw: RawCase, *, repeated: bool) -> tuple[Outcome, str] | None:
+    def _decide(self, raw: RawCase, repeated: bool) -> tuple[Outcome, str] | None:
         """What becomes of a raw case that need not be read; None for the others."""
         if raw.case in self._bench.info.skipped:
             return self._exclude(raw.case, "recipe_skip", self._bench.info.skipped[raw.case])
@@ -227,32 +210,26 @@ class _Ingest:
         homes = {name: self._survey.home[name] for name in old if name in self._survey.home}
         return Order(tuple(raws), frozenset(stored), homes)
 
-    def _start(self, step: _Step) -> _Step:
-        if step.order is None:
-            return step
-        job = self._pool.submit(curate_cases, self._source, self._bench, step.order)
-        return _Step(step.raws, None, step.order, job)
+    def _start(self, raws: Bundled) -> Working:
+        job = self._pool.submit(curate_cases, self._source, self._bench, self._order(raws))
+        return Working(raws, job)
 
-    def _finish(self, step: _Step) -> None:
-        if step.job is None:
-            assert step.decided is not None
-            self._tell(step.raws[0].case, *step.decided)
+    def _finish(self, step: Decided | Working) -> None:
+        if isinstance(step, Decided):
+            self._tell(step.raw.case, *step.what)
             return
         for result in self._results(step):
             self._tell(result.case, *self._take(result))
 
-    def _results(self, step: _Step) -> list[Result]:
+    def _results(self, step: Working) -> list[Result]:
         """What the workers made of a step; the case that kills them is found and refused."""
-        assert step.job is not None
-        assert step.order is not None
         try:
             results: list[Result] = step.job()
             return results
         except WorkerDiedError as error:
             if len(step.raws) == 1:
                 return [Refused(step.raws[0].case, "worker_died", _died(step.raws[0], error))]
-        alone = [_Step((raw,), order=self._order([raw])) for raw in step.raws]
-        return [result for one in alone for result in self._results(self._start(one))]
+        return [result for raw in step.raws for result in self._results(self._start((raw,)))]
 
     def _take(self, result: Result) -> tuple[Outcome, str]:
         """Commit what a raw case became; no error of its own leaves here."""
@@ -284,14 +261,21 @@ class _Ingest:
         self._owner.update(dict.fromkeys(result.case_ids, result.case))
 
     def _stage_group(self, group: Sequence[Waiting]) -> None:
-        path = self._commit.reserve_group(group)
-        self._group_jobs.append(self._pool.submit(stage_group, self._bench, path, group))
+        what = (self._bench, self._commit.reserve_group(group), group)
+        self._group_jobs.append(
+            (self._pool.submit(stage_group, *what), partial(stage_group, *what))
+        )
         self._commit_groups(keep=self._pool.size if self._pool.size > 1 else 0)
 
     def _commit_groups(self, keep: int) -> None:
         """In the order they were formed, so that what a killed ingest leaves is a beginning."""
         while len(self._group_jobs) > keep:
-            self._commit.commit(self._group_jobs.popleft()())
+            job, here = self._group_jobs.popleft()
+            try:
+                staged = job()
+            except WorkerDiedError:  # its images were read well: only the worker was unlucky
+                staged = here()
+            self._commit.commit(staged)
 
     def _tell(self, case: str, outcome: Outcome, detail: str) -> None:
         self._done += 1
@@ -322,38 +306,21 @@ class _Ingest:
         }
         rows = {"datasets": [row], "exclusions": [*gone, *self._exclusions]}
         new = draft_fragment(info.dataset, None, self._bench.made_by, empty, rows)
+        self._still_ours()
         self._store.put(new.head.file, new.data)
         for file in list_fragments(self._store, info.dataset):
             name = file.rpartition("/")[2]
             if name.startswith(f"{DATASET_FRAGMENT}.") and file != new.head.file:
                 self._store.delete(file)
 
+    def _leaving(self) -> list[str]:
+        """Cases of groups that are made anew whose own files are gone."""
+        there = {raw.case for raw in self._raw} | self._bench.info.skipped.keys()
+        return sorted(self._outdated.keys() - there)
+
     def _report(self) -> IngestReport:
         counts = self._counts
-        notices = []
-        if counts["rebuilt"]:
-            notices.append(
-                f"{counts['rebuilt']} stored case(s) were made anew: their files or the recipe "
-                "changed"
-            )
-        if self._survey.absent:
-            notices.append(
-                f"{len(self._survey.absent)} stored case(s) are not in the raw folder now "
-                f"and are kept: {_some(self._survey.absent)}"
-            )
-        seen = {raw.case for raw in self._raw}
-        unmet = sorted(self._bench.info.skipped.keys() - seen)
-        if unmet:
-            notices.append(
-                f"the recipe skips {len(unmet)} case(s) that are not in the raw folder: "
-                f"{_some(unmet)}"
-            )
-        lost = sorted(self._outdated.keys() - seen - self._bench.info.skipped.keys())
-        if lost:
-            notices.append(
-                f"{len(lost)} case(s) left with a group that was made anew, because their files "
-                f"are not in the raw folder now: {_some(lost)}"
-            )
+        there = {raw.case for raw in self._raw}
         return IngestReport(
             dataset=self._bench.info.dataset,
             stored=counts["stored"] + counts["rebuilt"],
@@ -363,29 +330,13 @@ class _Ingest:
             excluded=counts["excluded"],
             slices=self._commit.slices,
             objects=self._commit.objects,
-            notices=tuple(notices),
+            notices=notices(
+                rebuilt=counts["rebuilt"],
+                absent=self._survey.absent,
+                unmet=sorted(self._bench.info.skipped.keys() - there),
+                leaving=self._leaving(),
+            ),
         )
-
-
-def _check_same_source(found: Survey, info: DatasetInfo, made_by: str, store: Store) -> None:
-    """A data set is not replaced by another that happens to have its name.
-
-    An export that is read back keeps the name of what it was made from: into the same collection
-    it would take the place of the original, or stand beside it and count everything twice.
-
-    Raises:
-        UserError: source and content of the stored recipe are both others.
-    """
-    stored = found.row
-    if stored is None or found.made_by == made_by or stored["source"] == info.source:
-        return
-    raise UserError(
-        f"the collection holds another data set named '{info.dataset}'",
-        where=str(store),
-        got=f"source: {info.source}",
-        expected=f"source: {stored['source']}, as stored",
-        remedy="ingest into another collection, or give this one another dataset: name",
-    )
 
 
 def _died(raw: RawCase, error: WorkerDiedError) -> str:
@@ -407,8 +358,3 @@ def _taken(name: str, owner: str) -> CaseRefusedError:
         expected="a name of its own for every case of a dataset",
         remedy="give the recipe a case template that tells them apart",
     )
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -35,7 +35,7 @@ def folder_name(name: str) -> str:
     grouped images start with `_`, metadata is `zarr.json`), and names too long for a file system
     are cut and told apart by a hash. Names are never decoded again; the catalog holds the paths.
     """
-    quoted = quote_name(name)
+    quoted = quote_name(name).replace("\\", "%5C")
     if quoted[:1] in (".", "_") or quoted in (CATALOG, "zarr.json", ""):
         quoted = f"%{ord(quoted[0]):02X}{quoted[1:]}" if quoted else "%"
     if len(quoted.encode()) > _LONGEST_NAME_BYTES:

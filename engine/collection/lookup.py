@@ -48,10 +48,13 @@ class Tables:
         return tuple(lookup.file for lookup in self._lookups)
 
     def tell(self, fields: Mapping[str, str]) -> Told:
-        """What they say of a case; the first table that knows something is believed.
+        """What they say of a case; the first table that knows its subject is believed.
 
         Args:
             fields: placeholders of the case, with `case`.
+
+        Raises:
+            UserError: two tables put it into two splits.
         """
         subject = split = missing = None
         for lookup, rows in zip(self._lookups, self._rows, strict=True):
@@ -62,8 +65,16 @@ class Tables:
             if subject is None and lookup.subject is not None:
                 subject = row[lookup.subject].strip() or None
                 missing = lookup.file if subject is None else missing
-            if split is None:
-                split = lookup.split_is or (row[lookup.split].strip() if lookup.split else None)
+            said = lookup.split_is or (row[lookup.split].strip() if lookup.split else None)
+            if split and said and said != split:
+                raise UserError(
+                    "a case is in two splits",
+                    where=f"{lookup.file}: {template.fill(lookup.key, fields)}",
+                    got=f"{split} and {said}",
+                    expected="one split, or tables that agree",
+                    remedy="correct the table, or take a lookup out of a copy of the recipe",
+                )
+            split = split or said
         return Told(subject, split or None, None if subject is not None else missing)
 
 
@@ -110,6 +121,14 @@ def _table(lookup: Lookup, text: str, where: str) -> Rows:
                 got=", ".join(names)[:400],
                 expected=wanted,
                 remedy=nearest(wanted, names),
+            )
+        if wanted is not None and names.count(wanted) > 1:
+            raise UserError(
+                f"the table has two columns '{wanted}'",
+                where=where,
+                got=", ".join(names)[:400],
+                expected="each name once",
+                remedy="rename one of them in a copy of the table",
             )
     found: dict[str, Mapping[str, str]] = {}
     with _readable(where):

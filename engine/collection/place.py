@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import zarr
@@ -25,13 +26,23 @@ from engine.stores import LocalStore, Store
 _STAGING = f"{CATALOG}/.staging"
 
 
-@contextmanager
-def open_for_writing(store: Store) -> Iterator[Path | None]:
-    """Make or open a collection and hold its lock.
+@dataclass(frozen=True)
+class Desk:
+    """What a writer holds while it works on a collection.
 
-    Yields:
-        A folder beside the arrays where they are staged before they are renamed into place; None
-        in an object store, which cannot rename.
+    Attributes:
+        staging: folder beside the arrays where they are made before they are renamed into place;
+            None in an object store, which cannot rename.
+        still_ours: to be asked before every change; raises UserError where the lock was lost.
+    """
+
+    staging: Path | None
+    still_ours: Callable[[], None]
+
+
+@contextmanager
+def open_for_writing(store: Store) -> Iterator[Desk]:
+    """Make or open a collection and hold its lock.
 
     Raises:
         UserError: the folder is something else, cannot be written, has another layout version, or
@@ -41,11 +52,11 @@ def open_for_writing(store: Store) -> Iterator[Path | None]:
         _check_place(store)
         if isinstance(store, LocalStore):
             (store.root / FRAGMENTS).mkdir(parents=True, exist_ok=True)
-        with collection_lock(store), _staging(store) as staging:
+        with collection_lock(store) as still_ours, _staging(store) as staging:
             _sweep(store)
             ensure_group(store, "", {})
             ensure_group(store, CATALOG, {})
-            yield staging
+            yield Desk(staging, still_ours)
     except OSError as error:
         raise UserError(
             "cannot write the collection",
@@ -62,7 +73,7 @@ def _staging(store: Store) -> Iterator[Path | None]:
     if not isinstance(store, LocalStore):
         yield None
         return
-    staging = store.root / _STAGING
+    staging = store.root.absolute() / _STAGING  # workers have other working folders
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
     try:
@@ -72,9 +83,8 @@ def _staging(store: Store) -> Iterator[Path | None]:
 
 
 def _sweep(store: Store) -> None:
-    if isinstance(store, LocalStore):
-        for folder in ("", CATALOG, *store.folders(FRAGMENTS)):
-            store.sweep(folder)
+    for folder in ("", CATALOG, *store.folders(FRAGMENTS)):
+        store.sweep(folder)
 
 
 def prepare_dataset(store: Store, info: DatasetInfo, array_paths: Collection[str]) -> None:
@@ -87,8 +97,7 @@ def prepare_dataset(store: Store, info: DatasetInfo, array_paths: Collection[str
         "source": info.source,
     }
     ensure_group(store, folder, words)
-    if isinstance(store, LocalStore):
-        store.sweep(folder)
+    store.sweep(folder)
     for path in sorted(store.folders(folder)):
         if path not in array_paths:
             store.remove(path)
@@ -116,13 +125,22 @@ def _check_place(store: Store) -> None:
             expected="an empty or new folder, or a collection",
             remedy="give another --out",
         )
-    if store.size("zarr.json") is not None:
-        version = zarr.open_group(zarr_place(store, ""), mode="r").attrs.get(MARK)
-        if version != LAYOUT_VERSION:
-            raise UserError(
-                "the collection has a layout this version cannot write",
-                where=str(store),
-                got=version,
-                expected=LAYOUT_VERSION,
-                remedy="ingest into a new folder",
-            )
+    version = _layout_of(store)
+    if version not in (None, LAYOUT_VERSION):
+        raise UserError(
+            "the collection has a layout this version cannot write",
+            where=str(store),
+            got=version,
+            expected=LAYOUT_VERSION,
+            remedy="ingest into a new folder",
+        )
+
+
+def _layout_of(store: Store) -> object:
+    """What the root group says; None where there is none, or its file lost its content."""
+    if store.size("zarr.json") is None:
+        return None
+    try:
+        return zarr.open_group(zarr_place(store, ""), mode="r").attrs.get(MARK, "none")
+    except (ValueError, KeyError):
+        return None

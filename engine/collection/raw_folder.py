@@ -13,6 +13,7 @@ import stat
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -90,7 +91,8 @@ class LocalFolder:
         self._listed: dict[str, list[str]] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        return {"root": self.root, "_listed": {}}  # a worker does not need thousands of names
+        """A worker needs no thousands of names, and has another working folder."""
+        return {"root": self.root.absolute(), "_listed": {}}
 
     @property
     def where(self) -> str:
@@ -166,23 +168,41 @@ def raw_folder_of(place: str | os.PathLike[str] | RawFolder) -> RawFolder:
     return LocalFolder(found) if isinstance(found, Path) else RemoteFolder(found)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A fetched file: its size, its checksum, and the tag its bytes came with."""
+
+    size: int
+    sha256: str
+    tag: str | None
+
+
 class RemoteFolder:
     """Raw files in an object store; their names are listed once, their bytes fetched when needed.
 
     The tag of an object stands for its content, so what is stored already is not fetched again.
+    What `sha256` and `version` say of a fetched file belongs to the bytes that were fetched.
+
+    Args:
+        scratch: where fetched files lie; None: a folder of its own, removed with this object.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, scratch: Path | None = None) -> None:
         self._store = ObjectStore(url)
         self._files: dict[str, tuple[int, str | None]] | None = None
         self._names: dict[str, set[str]] = {}
-        self._sums: dict[str, str] = {}
-        self._scratch: Path | None = None
-        self._kept: dict[str, int] = {}
+        self._kept: dict[str, _Kept] = {}
+        if scratch is None:
+            scratch = Path(mkdtemp(prefix="samscope-"))
+            weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        self._scratch = scratch
 
     def __reduce__(self) -> tuple[object, ...]:
-        """The address only. A process has one folder for it, which its tasks share."""
-        return _remote_folder, (self._store.url,)
+        """Its address and its scratch, which ends with the folder it was sent from.
+
+        A worker has one folder for all tasks of an ingest, so that shared files are fetched once.
+        """
+        return _of_a_worker, (self._store.url, str(self._scratch))
 
     @property
     def where(self) -> str:
@@ -219,64 +239,65 @@ class RemoteFolder:
         return self._tree().get(path, (0, None))[0]
 
     def sha256(self, path: str) -> str | None:
-        if path not in self._sums:
+        if path not in self._kept:
             try:
-                self._sums[path] = hashlib.sha256(self._store.get(path)).hexdigest()
+                return hashlib.sha256(self._store.get(path)).hexdigest()
             except FileNotFoundError:
                 return None
-        return self._sums[path]
+        return self._kept[path].sha256
 
     def version(self, path: str) -> str | None:
-        head = self._store.head(path) if self._files is None else None
-        if head is not None:
-            return str(head["e_tag"])
+        if path in self._kept:
+            return self._kept[path].tag
         return self._tree().get(path, (0, None))[1]
 
     @contextmanager
     def local(self, paths: Sequence[str]) -> Iterator[Path]:
-        """Fetched, with a checksum taken on the way; kept until newer files need the room.
+        """Fetched, and kept until newer files need the room, or the object changes.
 
         A label file that all cases share is fetched once, and keeps its path and time.
         """
-        if self._scratch is None:
-            self._scratch = Path(mkdtemp(prefix="samscope-"))
-            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
-        root = self._scratch
+        self._scratch.mkdir(parents=True, exist_ok=True)
         for path in paths:
             if path.endswith("/"):
                 continue  # a folder is there with its files
-            size = self._kept.pop(path, None)
-            if size is None:
-                size = self._fetch(path, root / path)
-            if size is not None:
-                self._kept[path] = size  # the newest is last
-        self._make_room(root, set(paths))
-        yield root
+            kept = self._kept.pop(path, None)
+            if kept is None or kept.tag is None or self._tag_now(path) != kept.tag:
+                kept = self._fetch(path)
+            if kept is not None:
+                self._kept[path] = kept  # the newest is last
+        self._make_room(set(paths))
+        yield self._scratch
 
-    def _fetch(self, path: str, target: Path) -> int | None:
-        """Bytes of the file; None when it is gone, as its reader will say."""
+    def _tag_now(self, path: str) -> str | None:
+        found = self._store.head(path)
+        return None if found is None else found["e_tag"]
+
+    def _fetch(self, path: str) -> _Kept | None:
+        """The file on the local disk; None when it is gone, as its reader will say."""
+        target = self._scratch / path
         try:
-            data = self._store.get(path)
+            data, tag = self._store.fetch(path)
         except FileNotFoundError:
+            target.unlink(missing_ok=True)
             return None
-        self._sums[path] = hashlib.sha256(data).hexdigest()
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        return len(data)
+        return _Kept(len(data), hashlib.sha256(data).hexdigest(), tag)
 
-    def _make_room(self, root: Path, needed: set[str]) -> None:
-        total = sum(self._kept.values())
+    def _make_room(self, needed: set[str]) -> None:
+        total = sum(kept.size for kept in self._kept.values())
         for path in list(self._kept):
             if total <= SCRATCH_BYTES:
                 return
             if path not in needed:
-                total -= self._kept.pop(path)
-                (root / path).unlink()
+                total -= self._kept.pop(path).size
+                (self._scratch / path).unlink()
 
 
 @cache
-def _remote_folder(url: str) -> RemoteFolder:
-    return RemoteFolder(url)
+def _of_a_worker(url: str, scratch: str) -> RemoteFolder:
+    return RemoteFolder(url, Path(scratch) / f"worker-{os.getpid()}")
 
 
 def files_below(folder: RawFolder, path: str) -> list[str]:

@@ -180,7 +180,7 @@ class Series(Frozen):
     )
     flat: bool = Field(False, description="a picture in a volume format: x, y order, no patient")
     where: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="placeholder: pattern(s) with * and ?, one must fit"
+        default_factory=dict, description="placeholder: pattern(s) with *, ?, [a-z], one must fit"
     )
     unless: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="placeholder: pattern(s) of which none may fit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,3 +49,48 @@ class IngestReport:
     def exit_code(self) -> int:
         """0, or 1 when a case was refused."""
         return 1 if self.refused else 0
+
+
+def notices(
+    *,
+    rebuilt: int,
+    absent: Sequence[str],
+    unmet: Sequence[str],
+    leaving: Sequence[str],
+) -> tuple[str, ...]:
+    """What a person should know, one sentence each.
+
+    Args:
+        rebuilt: number of raw cases made anew.
+        absent: stored cases whose raw files are gone; they are kept.
+        unmet: cases the recipe skips that are not in the raw folder.
+        leaving: cases whose files are gone and whose group was made anew.
+    """
+    said = []
+    if rebuilt:
+        said.append(f"{rebuilt} stored case(s) were made anew: their files or the recipe changed")
+    if absent:
+        said.append(
+            f"{len(absent)} stored case(s) are not in the raw folder now and are kept: "
+            f"{_some(absent)}"
+        )
+    if unmet:
+        said.append(
+            f"the recipe skips {len(unmet)} case(s) that are not in the raw folder: {_some(unmet)}"
+        )
+    if leaving:
+        said.append(left_with_group(leaving))
+    return tuple(said)
+
+
+def left_with_group(names: Sequence[str]) -> str:
+    """Said before it happens too: a killed ingest would not come to its end."""
+    return (
+        f"{len(names)} case(s) left with a group that was made anew, because their files are not "
+        f"in the raw folder now: {_some(names)}"
+    )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -29,7 +29,7 @@ from engine.collection.layout import (
     MARK,
 )
 from engine.files import sync_folder
-from engine.stores import LocalStore, ObjectStore, Store
+from engine.stores import ObjectStore, Store
 
 SHARD_BYTES = 32 * 2**20
 """Raw bytes a shard aims at: big enough for few files, small enough to hold while writing."""
@@ -45,15 +45,22 @@ def gentle_zarr() -> None:
 
 def zarr_place(store: Store, folder: str) -> Any:
     """What zarr opens: a path, or a zarr store over the object store's connection."""
-    if isinstance(store, LocalStore):
-        return str(store.root / folder) if folder else str(store.root)
-    assert isinstance(store, ObjectStore)
-    return zarr.storage.StorePath(zarr.storage.ObjectStore(store.client), folder)
+    if isinstance(store, ObjectStore):
+        return zarr.storage.StorePath(zarr.storage.ObjectStore(store.client), folder)
+    return store.location(folder)
 
 
 def ensure_group(store: Store, folder: str, attributes: Mapping[str, Any]) -> None:
-    """Create or update a Zarr group; arrays below it are untouched."""
-    group = zarr.open_group(zarr_place(store, folder), mode="a", zarr_format=3)
+    """Create or update a Zarr group; arrays below it are untouched.
+
+    Its file is written by zarr, not forced to disk: one that lost its content is made anew.
+    """
+    place = zarr_place(store, folder)
+    try:
+        group = zarr.open_group(place, mode="a", zarr_format=3)
+    except (ValueError, KeyError):
+        store.delete(f"{folder}/zarr.json" if folder else "zarr.json")
+        group = zarr.open_group(place, mode="a", zarr_format=3)
     wanted = {MARK: LAYOUT_VERSION, **attributes}
     if dict(group.attrs) != wanted:
         group.attrs.put(wanted)

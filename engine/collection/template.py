@@ -58,6 +58,11 @@ def fill(template: str, fields: Fields) -> str:
     return _FIELD.sub(lambda m: fields.get(m[1], m[0]) if m[1] != ANY else m[0], template)
 
 
+def literal(template: str) -> str:
+    """The template without its placeholders."""
+    return _FIELD.sub("", template)
+
+
 def search(root: Path | RawFolder, template: str, known: Fields | None = None) -> Iterator[Match]:
     """Files below `root` that fit, with their fields, in the order of their paths.
 

@@ -21,6 +21,7 @@ from engine.collection.source import CaseSource, DatasetInfo, RawCase
 from engine.collection.store import array_attributes, stage_bundle
 from engine.errors import CaseRefusedError, UserError
 from engine.identity import case_id
+from engine.stores import files_of
 
 _log = logging.getLogger(__name__)
 
@@ -169,10 +170,4 @@ def _stage(bench: Bench, bundle: Bundle, origins: Sequence[Origin]) -> Staged:
     if bench.staging is not None:
         return Staged(stage_bundle(bench.staging, bundle, words), draft, *counts)
     with TemporaryDirectory(prefix="samscope-") as scratch:
-        folder = stage_bundle(Path(scratch), bundle, words)
-        files = {
-            file.relative_to(folder).as_posix(): file.read_bytes()
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-        }
-    return Staged(files, draft, *counts)
+        return Staged(files_of(stage_bundle(Path(scratch), bundle, words)), draft, *counts)

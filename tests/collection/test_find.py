@@ -200,12 +200,46 @@ def test_a_table_says_whose_a_picture_is(tmp_path: Path) -> None:
 def test_lists_say_which_split(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{kind}/{n}.png" for kind in "im" for n in "abc"))
     (tmp_path / "train.txt").write_text("a\n\n")
-    (tmp_path / "test.txt").write_text("b\na\n")
+    (tmp_path / "test.txt").write_text("b\n")
     lists = [{"file": f"{name}.txt", "split_is": name} for name in ("train", "test")]
     found = by_name(looked_up(*lists), tmp_path)
     assert [found[name].split for name in "abc"] == ["train", "test", None]
     assert [found[name].subject for name in "abc"] == ["a", "b", "c"]
     assert found["c"].excluded is None
+    (tmp_path / "test.txt").write_text("b\na\n")
+    with pytest.raises(UserError, match="in two splits"):
+        find_cases(looked_up(*lists), tmp_path)
+
+
+def test_the_first_table_that_knows_the_subject_is_believed(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{kind}/{n}.png" for kind in "im" for n in "ab"))
+    (tmp_path / "Grade.csv").write_text("name,patient ID,part\na,1,x\n")
+    (tmp_path / "more.csv").write_text("id,who\nb,2\n")
+    more = {"file": "more.csv", "column": "id", "subject": "who"}
+    found = by_name(looked_up(TABLE, more), tmp_path)
+    assert {name: (spec.subject, spec.excluded) for name, spec in found.items()} == {
+        "a": ("1", None), "b": ("2", None),
+    }  # fmt: skip
+
+
+def test_a_label_file_goes_where_most_of_its_name_was_known(tmp_path: Path) -> None:
+    """Over all series: `a_x_liver` is the liver of `a_x`, not the x_liver of `a`."""
+    touch(tmp_path, "z/a.png", "y/a_x.png", "zm/a_liver.png", "zm/a_x_liver.png")
+    label = {"file": "zm/{case}_{structure}.png", "kind": "mask"}
+    found = by_name(recipe(series("z/{case}.png", label), series("y/{case}.png", label)), tmp_path)
+    got = {n: [(one.path, one.structure) for one in s.labels] for n, s in found.items()}
+    assert got == {
+        "a": [("zm/a_liver.png", "liver")], "a_x": [("zm/a_x_liver.png", "liver")],
+    }  # fmt: skip
+
+
+def test_sequences_of_a_subject_share_its_label_files(tmp_path: Path) -> None:
+    touch(tmp_path, "p1_t1.png", "p1_t2.png", "m/p1_liver.png")
+    label = {"file": "m/{subject}_{structure}.png", "kind": "mask"}
+    made = recipe(
+        *(series(f"{{subject}}_{t}.png", label, case=f"{{subject}}_{t}") for t in ("t1", "t2"))
+    )
+    assert [len(spec.labels) for spec in find_cases(made, tmp_path)] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +248,8 @@ def test_lists_say_which_split(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("name,patient\na,1\n", "no column 'patient ID'"),
         ("name,patient ID,part\na,1,x\na,2,x\n", "two things of 'a'"),
+        ("name,patient ID,part\na,1,train\na,1,test\n", "two things of 'a'"),
+        ("name,patient ID,patient ID,part\na,1,2,x\n", "two columns 'patient ID'"),
     ],
 )
 def test_tables_that_cannot_be_believed(tmp_path: Path, text: str | None, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ray.exceptions import OutOfMemoryError
 from stored_makers import (
     Npz,
     NpzFolder,
@@ -28,8 +30,13 @@ from stored_makers import (
 from engine.collection import ingest as ingest_module
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_source
+from engine.collection.place import open_for_writing
+from engine.collection.pool import WorkerDiedError
+from engine.collection.raw_folder import LocalFolder
 from engine.collection.reading import read_slices
+from engine.pipeline import pool as pool_module
 from engine.pipeline.pool import RayPool, ray_pool
+from engine.stores import LocalStore
 from engine.study import Runtime
 
 pytestmark = pytest.mark.ray
@@ -119,6 +126,46 @@ def test_two_raw_cases_that_claim_one_name_do_not_mix(tmp_path: Path) -> None:
     assert np.array_equal(np.stack([one.image for one in pixels]), frames[1].image)
 
 
+class Unlucky(NpzFolder):
+    """A folder whose reading kills its worker once: a preempted node, not a damaged file."""
+
+    def read(self, raw: Npz) -> list[CuratedCase]:  # type: ignore[override]
+        mark = self._folder / "died"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(raw)
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path, pool: RayPool) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "c.zarr"
+    put(raw, volume("a"))
+    report = ingest_source(Unlucky(raw), out, pool=pool)
+    assert (report.stored, report.refused) == (1, 0)
+
+
+def test_a_worker_without_memory_is_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(reference: Any) -> None:
+        raise OutOfMemoryError("killed by the memory monitor")
+
+    monkeypatch.setattr(pool_module.ray, "get", get)
+    with pytest.raises(WorkerDiedError, match="memory monitor"):
+        pool_module._result(None)
+
+
+def test_workers_get_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a cluster that was there before have other working folders."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/x").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(LocalFolder(Path("raw")))
+    with open_for_writing(LocalStore(Path("c.zarr"))) as desk:
+        assert desk.staging is not None
+        assert desk.staging.is_absolute()
+    monkeypatch.chdir("/")
+    assert pickle.loads(sent).is_file("x")
+
+
 def test_errors_of_a_reader_travel_back_as_rows(tmp_path: Path, pool: RayPool) -> None:
     raw, out = tmp_path / "raw", tmp_path / "c.zarr"
     put(raw, volume("a"))
@@ -131,8 +178,6 @@ def test_errors_of_a_reader_travel_back_as_rows(tmp_path: Path, pool: RayPool) -
 
 
 def test_ray_starts_with_the_first_task_only(tmp_path: Path, monkeypatch: Any) -> None:
-    import engine.pipeline.pool as pool_module
-
     raw, out = tmp_path / "raw", tmp_path / "c.zarr"
     put(raw, volume("a"))
     ingest_source(NpzFolder(raw), out)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import hashlib
+import pickle
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import zarr
 from object_store import serve_s3
 from raw_makers import nifti, recipe, series
-from stored_makers import NpzFolder, info, picture, put, put_many, refs, tables, volume
+from stored_makers import Npz, NpzFolder, info, picture, put, put_many, refs, tables, volume
 
 from engine.collection import lock, raw_folder
+from engine.collection.case import CuratedCase
 from engine.collection.catalog import Catalog
 from engine.collection.ingest import ingest, ingest_cases, ingest_source
 from engine.collection.lock import collection_lock
@@ -152,9 +158,9 @@ def test_every_file_is_fetched_once_and_room_is_made(
     for name in ("shared", "a", "b", "c"):
         store.put(name, name.encode() * 10)
     fetched: list[str] = []
-    real = ObjectStore.get
+    real = ObjectStore.fetch
     monkeypatch.setattr(
-        ObjectStore, "get", lambda self, name: fetched.append(name) or real(self, name)
+        ObjectStore, "fetch", lambda self, name: fetched.append(name) or real(self, name)
     )
     monkeypatch.setattr(raw_folder, "SCRATCH_BYTES", 75)
     folder = RemoteFolder(root)
@@ -209,9 +215,152 @@ def test_the_lease_of_a_killed_ingest_expires(root: str, monkeypatch: pytest.Mon
     store.put("catalog/.lock", b'{"process": 1, "host": "gone"}')
     with pytest.raises(UserError, match="process 1 on gone"):
         ingest_cases(info(), [volume("a")], f"{root}/c.zarr")
-    monkeypatch.setattr(lock, "LEASE_SECONDS", 0.2)
-    time.sleep(0.3)
+    monkeypatch.setattr(lock, "LEASE_SECONDS", 1.0)  # the store counts whole seconds
+    time.sleep(2.1)
     assert ingest_cases(info(), [volume("a")], f"{root}/c.zarr").stored == 1
+
+
+def test_changed_objects_are_read_anew_by_a_worker_that_knew_them(root: str) -> None:
+    """What a fetched file is said to be belongs to its bytes: a stale copy under a new tag would
+    be taken for unchanged ever after."""
+    store, source = ObjectStore(root), RemoteFolder(root)
+    worker = pickle.loads(pickle.dumps(source))
+    for text in (b"old", b"new"):
+        store.put("a/b/c/x", text)
+        with worker.local(["a/b/c/x"]) as here:
+            assert (here / "a/b/c/x").read_bytes() == text
+        assert worker.sha256("a/b/c/x") == hashlib.sha256(text).hexdigest()
+        assert worker.version("a/b/c/x") == store.fetch("a/b/c/x")[1]
+    store.put("a/b/c/x", b"newest")  # after it was read: the tag stays that of the bytes
+    assert worker.version("a/b/c/x") != store.fetch("a/b/c/x")[1]
+    assert worker is pickle.loads(pickle.dumps(source))
+    assert source.names("a/b") == ["c"]
+    scratch = here
+    assert scratch.is_dir()
+    del source
+    gc.collect()
+    assert not scratch.exists()
+
+
+def test_a_case_with_more_bytes_than_the_scratch_keeps(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_folder, "SCRATCH_BYTES", 0)
+    store = ObjectStore(root)
+    for name in "abc":
+        store.put(name, name.encode())
+    with RemoteFolder(root).local(["a", "b", "c"]) as here:
+        assert sorted(path.name for path in here.iterdir()) == ["a", "b", "c"]
+
+
+def test_what_consoles_leave_for_a_folder_is_nothing(root: str) -> None:
+    ObjectStore(root).client.put("c.zarr/", b"")
+    assert ingest_cases(info(), [volume("a")], f"{root}/c.zarr").stored == 1
+
+
+def test_more_objects_than_a_page_holds_are_listed_and_removed(root: str) -> None:
+    store = ObjectStore(root)
+    for n in range(1100):
+        store.client.put(f"a/{n}", b"")
+    store.put("ab", b"")
+    assert len(list(store.walk("a"))) == 1100
+    store.remove("a")
+    assert [found["path"] for found in store.walk("")] == ["ab"]
+
+
+def test_a_backslash_in_a_name(root: str, tmp_path: Path) -> None:
+    for out in (f"{root}/c.zarr", tmp_path / "c.zarr"):
+        ingest_cases(info(), [volume("a\\b")], out)
+        assert len(read_slices(out, refs(out))) == 5
+
+
+def test_an_upload_that_ends_early_opens_nowhere(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group's own file is the last."""
+    names: list[str] = []
+    real = ObjectStore.put
+
+    def put(self: ObjectStore, name: str, data: bytes) -> None:
+        names.append(name)
+        real(self, name, data)
+
+    monkeypatch.setattr(ObjectStore, "put", put)
+    ingest_cases(info(), [volume("a")], f"{root}/c.zarr")
+    of_it = [name for name in names if name.startswith("ds/a/")]
+    assert of_it[-1] == "ds/a/zarr.json"
+    assert len(of_it) == 5
+
+
+def test_a_holder_that_slept_over_its_lease_changes_nothing(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Suspended, overtaken, awake again: it must not write beside the new holder."""
+    out = f"{root}/c.zarr"
+    ingest_cases(info(), [volume("a")], out)
+    before = contents(ObjectStore(out))
+    real = lock._Lease._renew
+    monkeypatch.setattr(lock._Lease, "_renew", lambda self: None)
+
+    class Slow(NpzFolder):
+        def read(self, raw: Npz) -> list[CuratedCase]:  # type: ignore[override]
+            ObjectStore(out).put("catalog/.lock", b'{"me": "another"}')
+            monkeypatch.setattr(lock, "LEASE_SECONDS", 0.0)
+            return super().read(raw)
+
+    raw = tmp_path / "raw"
+    put(raw, volume("b"))
+    with pytest.raises(UserError, match="changed hands"):
+        ingest_source(Slow(raw), out)
+    after = contents(ObjectStore(out))
+    assert {n: d for n, d in after.items() if not n.startswith("ds/b")} == before
+    assert ObjectStore(out).get("catalog/.lock") == b'{"me": "another"}'
+    monkeypatch.setattr(lock._Lease, "_renew", real)
+
+
+def test_a_store_that_is_silent_for_a_moment_costs_no_lease(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ObjectStore(root)
+    with collection_lock(store) as check:
+        lease = check.__self__  # type: ignore[attr-defined]
+        lease._renewed -= lock.LEASE_SECONDS * 0.6
+
+        def silent(self: ObjectStore, *args: object) -> str:
+            raise UserError("no answer", got="timeout")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ObjectStore, "put_if", silent)
+            check()
+            lease._renewed -= lock.LEASE_SECONDS
+            with pytest.raises(UserError, match="could not be renewed"):
+                check()
+        lease._lost = None
+
+
+@pytest.mark.parametrize(("age", "free"), [(60, False), (100, True)])
+def test_the_age_of_a_lease_is_the_stores(
+    root: str, monkeypatch: pytest.MonkeyPatch, age: float, free: bool
+) -> None:
+    """A client whose clock is ahead must not take a live one."""
+    store = ObjectStore(root)
+    store.put("catalog/.lock", b"{}")
+    real = ObjectStore.head
+
+    def head(self: ObjectStore, name: str) -> dict[str, Any] | None:
+        found = real(self, name)
+        if found is not None and name == "catalog/.lock":
+            found["last_modified"] -= timedelta(seconds=age)
+        return found
+
+    monkeypatch.setattr(ObjectStore, "head", head)
+    monkeypatch.setattr(time, "time", lambda: 4e9)
+    if free:
+        with collection_lock(store):
+            pass
+    else:
+        with pytest.raises(UserError, match="renewed its lease"), collection_lock(store):
+            pass
 
 
 def test_an_ingest_that_lost_its_lease_says_so(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
