@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+
+from dashboards.page import data_uri
 
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7", "#0072B2")
 """Okabe and Ito's colours, the brightest first: they lie on grey pictures."""
@@ -107,8 +108,7 @@ def encode(picture: Image.Image, most_bytes: int) -> Encoded:
         data = stream.getvalue()
         if len(data) <= most_bytes:
             break
-    uri = "data:image/webp;base64," + base64.b64encode(data).decode()
-    return Encoded(uri, picture.width, picture.height)
+    return Encoded(data_uri("image/webp", data), picture.width, picture.height)
 
 
 def _size(

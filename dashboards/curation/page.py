@@ -5,20 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.resources import files
 
 import plotly.graph_objects as go
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from dashboards.curation import tables
 from dashboards.curation.figures import objects_by, spread_figure
 from dashboards.curation.pictures import Picture, Pictures, Sheet
-from dashboards.report import plotly_bundle
-from dashboards.report.facts import moment
-from dashboards.report.report import figure_json
-from dashboards.report.tables import html_table
+from dashboards.page import Drawing, html_table, render
 from engine import __version__
 from engine.collection.curation import CurationReport
 from engine.collection.curation.duplicates import (
@@ -55,11 +48,8 @@ _LISTED = {"other_dataset": 24, "other_subject": 24, "same_subject": 6}
 class ChartItem:
     """A figure as the template prints it."""
 
-    name: str
     title: str
-    json: Markup
-    height: int
-    note: str
+    drawing: Drawing
 
 
 @dataclass(frozen=True)
@@ -111,20 +101,11 @@ def build(report: CurationReport, frame: Frame, collection: str | os.PathLike[st
         RuleItem(rule, tuple((one, pictures.suspect(one)) for one in rule.listed))
         for rule in report.rules
     ]
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"moment": moment}
-    html = environment.from_string(_resource("dashboards.curation", "curation.html")).render(
-        css=Markup(
-            _resource("dashboards.report", "report.css")
-            + _resource("dashboards.curation", "curation.css")
-        ),
-        script=Markup(_resource("dashboards.report", "script.html")),
-        plotly_packed=plotly_bundle.packed(),
-        plotly_version=plotly_bundle.version(),
-        report=report,
+    html = render(
+        "curation/curation.html",
         warnings=warnings(report),
+        styles=["curation/curation.css"],
+        report=report,
         charts=_charts(report),
         tables={name: html_table(name, table) for name, table in tables.tables(report).items()},
         sheets=sheets,
@@ -133,7 +114,6 @@ def build(report: CurationReport, frame: Frame, collection: str | os.PathLike[st
         limits={"bits": MOST_BITS, "correlation": LEAST_CORRELATION, "area": MIN_OBJECT_PX,
                 "sampled": SAMPLED_SLICES},
         version=__version__,
-        built=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
     return Page(html, _number_of(sheets) + sum(2 * len(r.items) for r in relations))
 
@@ -210,14 +190,8 @@ def _charts(report: CurationReport) -> Mapping[str, ChartItem]:
 
 
 def _chart(name: str, title: str, figure: go.Figure) -> ChartItem:
-    return ChartItem(
-        name, title, figure_json(figure), int(figure.layout.height), figure.layout.meta["note"]
-    )
+    return ChartItem(title, Drawing.of(name, figure))
 
 
 def _number_of(sheets: Iterable[Sheet]) -> int:
     return sum(len(sheet.pictures) for sheet in sheets)
-
-
-def _resource(package: str, name: str) -> str:
-    return (files(package) / name).read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML file that says what was measured, how well, and on what.
 
 `facts.py` gathers what the page says in words, `report.py` puts questions, figures and pictures
-into `report.html`. Nothing is loaded from anywhere else when the page is opened.
+into `report.html`; how the page itself is made is in `dashboards/page/`.
 """
 
 from dashboards.gallery import GalleryItem

@@ -16,8 +16,8 @@ from results.synthetic import Synthetic, make, study
 
 from dashboards.figures import FIGURES
 from dashboards.gallery import GalleryItem
+from dashboards.page.times import duration, moment
 from dashboards.report import build_report
-from dashboards.report.facts import duration, moment
 from engine.analysis import run
 from engine.errors import UserError
 from engine.results.query import connect

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from dashboards.page.uri import data_uri
 from engine.results.export import plain, to_bytes
 
 MAX_ROWS = 400
@@ -39,7 +39,7 @@ class HtmlTable:
         headings: (words, is a number) per column.
         lines: cells as text.
         hidden: rows that are only in the CSV.
-        csv: data URI.
+        csv: data URI of the whole table.
     """
 
     name: str
@@ -57,12 +57,8 @@ def html_table(name: str, answer: pa.Table) -> HtmlTable:
     ]
     rows = answer.slice(0, MAX_ROWS).to_pylist()
     lines = [[cell(value) for value in row.values()] for row in rows]
-    return HtmlTable(name, headings, lines, max(len(answer) - MAX_ROWS, 0), csv_uri(answer))
-
-
-def csv_uri(answer: pa.Table) -> str:
-    """A link's target that holds the whole table as CSV."""
-    return "data:text/csv;base64," + base64.b64encode(to_bytes(answer, "csv")).decode()
+    csv = data_uri("text/csv", to_bytes(answer, "csv"))
+    return HtmlTable(name, headings, lines, max(len(answer) - MAX_ROWS, 0), csv)
 
 
 def cell(value: Any) -> str:
