@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboards.figures.rows import short
 from dashboards.figures.theme import finish
 from engine.collection.curation.counts import Count
 from engine.collection.curation.distributions import Distribution, Spread
@@ -17,13 +17,14 @@ from engine.collection.curation.frame import MIN_OBJECT_PX
 
 _TAKES, _SMALL, _BAR, _RULE = "#0072B2", "#E69F00", "#56B4E9", "#D55E00"
 MOST_BARS = 60
+_LONGEST = 40  # characters of a name
 
 
 def objects_by(counts: Sequence[Count], *, log: bool = True) -> go.Figure:
     """Objects per row, those too small to take part set off; most first."""
     ranked = sorted(counts, key=lambda row: (-row.objects, row.name))
     shown = ranked[:MOST_BARS]
-    labels = [_short(" · ".join(row.name)) for row in shown]
+    labels = [short(" · ".join(row.name), _LONGEST) for row in shown]
     figure = go.Figure()
     for name, colour, symbol, values in (
         ("take part", _TAKES, "circle", [row.objects_taking_part for row in shown]),
@@ -152,7 +153,7 @@ def _ranges(figure: go.Figure, item: Distribution, row: int) -> None:
 
 
 def _name(spread: Spread) -> str:
-    return _short(spread.group)
+    return short(spread.group, _LONGEST)
 
 
 def _words(spread: Spread) -> str:
@@ -162,7 +163,3 @@ def _words(spread: Spread) -> str:
         f"{_name(spread)}: median {p50}<br>quartiles {p25} to {p75}; 5–95 % {p5} to {p95}<br>"
         f"all {lo} to {hi}; n = {spread.known:,}{unknown}"
     )
-
-
-def _short(name: str) -> str:
-    return escape(name if len(name) <= 40 else name[:38] + "…")

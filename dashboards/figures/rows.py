@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any
 
 import pyarrow as pa
@@ -53,6 +54,11 @@ def hover(row: Row, value: str) -> str:
         f"{row[value]:.3f}{spread}<br>{row['n']:,} scored / {row['expected']:,} expected, "
         f"{row['subjects']:,} subjects"
     )
+
+
+def short(name: str, longest: int) -> str:
+    """A name from data as a label: cut to `longest` characters, safe in Plotly's pseudo-HTML."""
+    return escape(name if len(name) <= longest else name[: longest - 2] + "…")
 
 
 def offsets(n: int, width: float) -> list[float]:

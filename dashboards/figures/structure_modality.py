@@ -9,11 +9,13 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboards.figures.rows import Row, coverage, hover, rows, unique
+from dashboards.figures.rows import Row, coverage, hover, rows, short, unique
 from dashboards.figures.theme import finish
 
 MAX_ROWS = 60
 """More rows are unreadable; the CSV holds them all."""
+
+_LONGEST = 32  # characters of a name
 
 
 def figure(answer: pa.Table) -> go.Figure:
@@ -74,8 +76,4 @@ def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatma
 def _label(mine: Sequence[Row], pair: tuple[str, str]) -> str:
     found = [row for row in mine if (row["structure"], row["modality"]) == pair]
     count = f"<span style='font-size:11px'>{coverage(found)}</span>"
-    return f"{_short(pair[0])} · {_short(pair[1])}  {count}"
-
-
-def _short(name: str) -> str:
-    return escape(name if len(name) <= 32 else name[:30] + "…")
+    return f"{short(pair[0], _LONGEST)} · {short(pair[1], _LONGEST)}  {count}"
