@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsers import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -17,3 +20,10 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"real images are absent: {path} (set SAMSCOPE_SHARED_DATA)")
     return path
+
+
+@pytest.fixture(scope="module")  # while it is open, its event loop keeps others from running
+def browser() -> Iterator[Any]:
+    """A headless Chromium; the test skips where there is none."""
+    with chromium() as opened:
+        yield opened
