@@ -18,6 +18,7 @@ _STORABLE = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64",
 )  # fmt: skip
+_LARGEST_INSTANCE = np.iinfo(np.int32).max  # the type of the catalog's column
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,9 @@ def _check_meaning(case: CuratedCase) -> None:
         if not (0 <= label.layer < len(case.labels) and 1 <= label.value <= largest):
             got, expected = (label.layer, label.value), "an existing layer and a value of its dtype"
             raise _invalid(case, "label (layer, value)", got, expected, code)
+        if not 0 <= label.instance <= _LARGEST_INSTANCE:
+            what, expected = f"instance number of '{label.structure}'", f"0 to {_LARGEST_INSTANCE}"
+            raise _invalid(case, what, label.instance, expected, code)
     repeatable: tuple[tuple[str, list[Any]], ...] = (
         ("(layer, value)", [(label.layer, label.value) for label in case.meaning]),
         ("(structure, instance)", [(label.structure, label.instance) for label in case.meaning]),

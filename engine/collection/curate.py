@@ -71,10 +71,12 @@ def _read(
 ) -> list[CuratedCase]:
     series, path = recipe.series[spec.series], root / spec.image
     _check_numbers(series, spec)
+    _check_structures(series, spec)
     with unchanged(root, files):
-        raw = _stated(reader_for(path).read(path, series.how), series)
+        stored = reader_for(path).read(path, series.how)
+        raw = _stated(stored, series)
         image = ImageFile(path, raw)
-        labels = [_read_label(label, root, series, image) for label in spec.labels]
+        labels = [_read_label(label, root, series, image, stored) for label in spec.labels]
         turn = _orientation(raw, series, spec)
         for label in labels:
             _check_label(raw, label, spec)
@@ -105,13 +107,50 @@ def _check_numbers(series: Series, spec: CaseSpec) -> None:
             )
 
 
-def _read_label(label: LabelFile, root: Path, series: Series, image: ImageFile) -> _LabelData:
+def _check_structures(series: Series, spec: CaseSpec) -> None:
+    """Files of one source may be parts of a structure; two sources are two truths about it.
+
+    Raises:
+        CaseRefusedError: two sources of a case have the same structure.
+    """
+    first: dict[str, LabelFile] = {}
+    for label in spec.labels:
+        fixed = series.labels[label.source].fixed_structures
+        for name in fixed if label.structure is None else (label.structure,):
+            other = first.setdefault(name, label)
+            if other.source != label.source:
+                raise CaseRefusedError(
+                    "two kinds of label files of the recipe hold the same structure",
+                    code="unsupported_layout",
+                    where=f"{other.path} and {label.path}",
+                    got=f"'{name}' in both",
+                    expected="each structure from one entry of labels",
+                    remedy="rename it in one entry, or leave one entry out: they may be two truths",
+                )
+
+
+def _read_label(
+    label: LabelFile, root: Path, series: Series, image: ImageFile, stored: RawImage
+) -> _LabelData:
+    """Args: stored: the image before the recipe's `flat`, spacing and orientation."""
     path = root / label.path
     raw = reader_for(path).read_labels(path, series.labels[label.source].how, image)
     if isinstance(raw, RawObjects):
         return _LabelData(label, raw)
-    raw = in_order_of(image.raw, _stated(raw, series), label.path)
-    return _LabelData(label, on_axes_of(image.raw, raw))
+    raw = in_order_of(stored, raw, label.path)
+    if series.flat:
+        where = f"{image.path.relative_to(root).as_posix()} and {label.path}"
+        raw = _before_flattening(stored, raw, where)
+    return _LabelData(label, on_axes_of(image.raw, _stated(raw, series)))
+
+
+def _before_flattening(image: RawImage, label: RawImage, where: str) -> RawImage:
+    """Flat pictures have no place; where both files still say one, it must be the same."""
+    if image.affine is None or label.affine is None:
+        return label
+    label = on_axes_of(image, label)
+    check_same(_geometry(image), _geometry(label), where)
+    return label
 
 
 def _stated(raw: RawImage, series: Series) -> RawImage:
@@ -211,7 +250,9 @@ def _curated(
     if raw.channel_axis is not None:
         image = merge_grey(image)
     shape = _geometry(raw).shape
-    parts = [part for label in labels for part in _parts(series, label, turn, frame, shape)]
+    parts = [
+        part for label in labels for part in _parts(series, label, turn, frame, shape, len(image))
+    ]
     stack, meaning = layer(unite(parts), image.shape[:3])
     space, affine = _placement(raw, series, turn)
     return CuratedCase(
@@ -246,12 +287,20 @@ def _parts(
     turn: Orientation | None,
     frame: _Frame,
     shape: tuple[int, ...],
+    slices: int,
 ) -> list[Part]:
     source, name = series.labels[label.file.source], label.file.structure
     if isinstance(label.raw, RawObjects):
         return name_objects(source, label.raw, turn, shape, label.file.path, name)
     array = _oriented(label.raw, turn, frame)
-    return decode(source, LabelMap(array, label.file.path, label.raw.palette, name))
+    parts = decode(source, LabelMap(array, label.file.path, label.raw.palette, name))
+    return [_on_all(part, slices) for part in parts] if len(array) < slices else parts
+
+
+def _on_all(part: Part, slices: int) -> Part:
+    """A part of a label of one page, on every page of its image."""
+    numbers = np.broadcast_to(part.numbers, (slices, *part.numbers.shape[1:]))
+    return replace(part, box=(slice(0, slices), *part.box[1:]), numbers=numbers)
 
 
 def _placement(

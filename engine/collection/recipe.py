@@ -170,7 +170,7 @@ class Series(Frozen):
         None, description="axis codes, the end each array axis points to, where files state none"
     )
     channels: dict[int, Channel] = Field(
-        default_factory=dict, description="4-D: frame number to name; others are left out"
+        default_factory=dict, description="4-D: frame number to name; every frame has one"
     )
     frames: Literal["cases", "slices"] = Field(
         "cases", description="pages of an image stack: one case each, or slices of one case"

@@ -6,7 +6,6 @@ was drawn on a DICOM series and saved as NIfTI runs along other axes.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from engine.collection.geometry import TOLERANCE
 from engine.collection.orient import nearest_axes
 from engine.collection.readers.base import RawImage
+from engine.collection.slice_names import check_pairs, natural_order
 from engine.errors import CaseRefusedError
 
 
@@ -66,7 +66,8 @@ def in_order_of(image: RawImage, label: RawImage, path: str) -> RawImage:
     takes over the series' geometry.
 
     Raises:
-        CaseRefusedError: `shape_mismatch` where the numbers of files differ.
+        CaseRefusedError: `shape_mismatch` where the numbers of files differ, where the order of
+            names is not clear, or where the numbers in them say that a file is missing.
     """
     if image.slices is None or label.slices is None or label.affine is not None:
         return label
@@ -80,9 +81,10 @@ def in_order_of(image: RawImage, label: RawImage, path: str) -> RawImage:
             expected=f"{len(ours)}, one per slice",
             remedy="complete the folder; which slice a mask belongs to cannot be guessed",
         )
-    rank = {place: number for number, place in enumerate(_by_name(ours))}
-    by_name = _by_name(theirs)
-    order = [by_name[rank[place]] for place in range(len(ours))]
+    our_order, their_order = natural_order(ours, path), natural_order(theirs, path)
+    check_pairs([ours[k] for k in our_order], [theirs[k] for k in their_order], path)
+    rank = {place: number for number, place in enumerate(our_order)}
+    order = [their_order[rank[place]] for place in range(len(ours))]
     array = np.take(label.array, order, axis=2)
     names = tuple(theirs[place] for place in order)
     return replace(
@@ -91,20 +93,6 @@ def in_order_of(image: RawImage, label: RawImage, path: str) -> RawImage:
         affine=image.affine,
         spacing_mm=image.spacing_mm,
         slices=replace(label.slices, names=names),
-    )
-
-
-def _by_name(names: tuple[str, ...]) -> list[int]:
-    """Places of names in their natural order: img2 before img10."""
-    return sorted(range(len(names)), key=lambda place: natural(names[place]))
-
-
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Key that sorts digits by their number."""
-    return tuple(
-        (0, int(part)) if part.isdecimal() else (1, part)
-        for part in re.split(r"(\d+)", name)
-        if part
     )
 
 

@@ -126,7 +126,7 @@ def _curate(source: CaseSource, bench: Bench, order: Order, raw: RawCase) -> Res
             if not case.meaning:
                 empty.append(origin)
             elif len(case.image) > 1:
-                staged.append(_stage(bench, bundle_volume(case), [origin]))
+                staged.append(_stage_volume(bench, raw, case, origin))
             else:
                 images.append(Waiting(case, origin, order.homes.get(name)))
     except CaseRefusedError as error:
@@ -149,16 +149,35 @@ def _read(source: CaseSource, raw: RawCase) -> list[CuratedCase]:
     except UserError as error:
         raise CaseRefusedError(str(error), code="unreadable_file") from error
     except Exception as error:
-        _log.exception("case %s: a reader failed", raw.case)
-        raise CaseRefusedError(
-            f"unexpected {type(error).__name__}: {error}",
-            code="unreadable_file",
-            where=", ".join(raw.files[:5]) or raw.case,
-            remedy="check the file; if it opens elsewhere, please report this as a bug",
-        ) from error
+        raise _unexpected(raw, error, "a reader", "unreadable_file") from error
     if not cases:
         raise CaseRefusedError("the files yield no case", code="empty_case", where=raw.case)
     return cases
+
+
+def _unexpected(raw: RawCase, error: Exception, step: str, code: str) -> CaseRefusedError:
+    """The refusal of a case on which our own code failed; the others go on."""
+    _log.error("case %s: %s failed", raw.case, step, exc_info=error)
+    return CaseRefusedError(
+        f"unexpected {type(error).__name__}: {error}",
+        code=code,
+        where=", ".join(raw.files[:5]) or raw.case,
+        remedy="check the file; if it opens elsewhere, please report this as a bug",
+    )
+
+
+def _stage_volume(bench: Bench, raw: RawCase, case: CuratedCase, origin: Origin) -> Staged:
+    """The staged array of one case.
+
+    Raises:
+        CaseRefusedError: for any exception but `OSError`, which is of the place and not the case.
+    """
+    try:
+        return _stage(bench, bundle_volume(case), [origin])
+    except OSError:
+        raise
+    except Exception as error:
+        raise _unexpected(raw, error, "making its array", "refused") from error
 
 
 def _stage(bench: Bench, bundle: Bundle, origins: Sequence[Origin]) -> Staged:

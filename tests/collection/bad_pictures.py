@@ -176,3 +176,12 @@ def natural_order(site: Site) -> None:
     for folder in (site.image, site.label):
         for number, path in zip(("1", "2", "10"), sorted(folder.iterdir()), strict=True):
             path.rename(folder / f"{number}.png")
+
+
+@bad("pictures", "another slice missing than the mask that is missing", STACK,
+     Refused("shape_mismatch", ("slice 3.png beside label 2.png",)),
+     "Complete the folders; which slice a mask belongs to cannot be guessed.")  # fmt: skip
+def shifted_masks(site: Site) -> None:
+    for folder, names in ((site.image, ("1", "3", "4")), (site.label, ("1", "2", "4"))):
+        for name, path in zip(names, sorted(folder.iterdir()), strict=True):
+            path.rename(folder / f"{name}.png")

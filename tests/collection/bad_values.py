@@ -153,6 +153,14 @@ def negative_instance(site: Site) -> None:
     put_volume(site.label, np.where(DEEP_MAP, -1, 0).astype(np.int16))
 
 
+@bad("labels", "an instance number of 2^31",
+     changed(NPZ, {"kind": "instances", "structures": {}, "structure": "cell"}),
+     Refused("unknown_label_value", (str(2**31), str(2**31 - 1))), "Number the instances from 1.",
+     alone=True)  # fmt: skip
+def huge_instance(site: Site) -> None:
+    np.savez(site.image, imgs=VOLUME, gts=np.where(DEEP_MAP, 2**31, 0).astype(np.int64))
+
+
 @bad("labels", "a label value of 2^62", NPZ, Refused("unknown_label_value", (str(2**62),)),
      "Name it under `structures` or `ignore`.")  # fmt: skip
 def huge_value(site: Site) -> None:
@@ -184,6 +192,18 @@ def unknown_value(site: Site) -> None:
      "Both are kept whole, in two layers.")  # fmt: skip
 def overlapping_masks(site: Site) -> None:
     save(site.label.parent / "cup.png", np.full_like(GREY, 255))
+
+
+@bad("labels", "one structure in two entries of the recipe's labels",
+     replace(MASKS, series={**MASKS.series, "labels": [
+         *MASKS.series["labels"],
+         {"file": "values/{case}.png", "kind": "values", "optional": True,
+          "structures": {"disc": 1, "cup": 2}},
+     ]}),
+     Refused("unsupported_layout", ("masks/", "values/")),
+     "Rename it in one entry, or leave one out: two truths are not united.")  # fmt: skip
+def two_truths(site: Site) -> None:
+    save(site.raw / f"values/{site.case}.png", MAP[::-1])
 
 
 @bad("labels", "one empty mask of two", MASKS, Accepted({"disc/0": FLAT["disc/0"]}),

@@ -136,6 +136,17 @@ def test_channels_have_names_and_modalities(tmp_path: Path) -> None:
     ]
 
 
+def test_channels_are_frames_by_number_in_any_order(tmp_path: Path) -> None:
+    frames = four_d(tmp_path, 3)
+    for channels in ({0: "a", 1: "b", 2: "c"}, {2: "c", 1: "b", 0: "a"}):
+        found = {case.case: case for case in cases(volume_recipe(channels=channels), tmp_path)}
+        for n, name in enumerate(("v_a", "v_b", "v_c")):
+            case = found[name]
+            turned = frames[..., n].transpose(2, 1, 0)[::-1, ::-1]
+            np.testing.assert_array_equal(case.image, turned)
+            np.testing.assert_array_equal(mask_of(case, "cord"), turned - 200 * n > 30 * n)
+
+
 @pytest.mark.parametrize("channels", [{0: "a", 1: "b"}, {0: "a", 1: "b", 3: "c"}])
 def test_channels_must_be_those_of_the_file(tmp_path: Path, channels: dict[int, str]) -> None:
     four_d(tmp_path, None)
@@ -168,8 +179,10 @@ def test_shape_mismatch(tmp_path: Path) -> None:
     assert "4 x 5 x 7" in str(error)
 
 
-@pytest.mark.parametrize("change", ["shift", "flip", "scale"])
-def test_geometry_mismatch(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "says"), [("shift", "origin"), ("flip", "direction"), ("scale", "spacing")]
+)
+def test_geometry_mismatch(tmp_path: Path, change: str, says: str) -> None:
     affine = AFFINE.copy()
     if change == "shift":
         affine[0, 3] += 0.01
@@ -179,7 +192,44 @@ def test_geometry_mismatch(tmp_path: Path, change: str) -> None:
     nifti(tmp_path / "l.nii.gz", (VOXELS > 9).astype(np.uint8), affine)
     error = refused(volume_recipe(), tmp_path)
     assert error.code == "geometry_mismatch"
+    assert f"image and label differ in {says}" in str(error)  # and not as turned to the image's
     assert "l.nii.gz" in str(error)
+
+
+OTHERWISE = AFFINE @ np.array([[-1.0, 0, 0, 7], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+PICTURE = np.arange(8 * 6, dtype=np.int16).reshape(8, 6, 1)
+FLAT = {"flat": True, "case": "v"}
+
+
+def test_flat_pictures_lie_where_their_headers_say(tmp_path: Path) -> None:
+    """Data and header of the label both run the other way: it is drawn in the same place."""
+    label = (PICTURE % 7 == 3).astype(np.uint8)
+    nifti(tmp_path / "i.nii.gz", PICTURE, AFFINE)
+    nifti(tmp_path / "l.nii.gz", label[::-1], OTHERWISE)
+    (case,) = cases(recipe(series("i.nii.gz", MASK, **FLAT)), tmp_path)
+    np.testing.assert_array_equal(case.image[0], PICTURE[:, :, 0].T)
+    np.testing.assert_array_equal(mask_of(case, "cord"), case.image % 7 == 3)
+
+
+def test_flat_pictures_of_two_places_do_not_pair(tmp_path: Path) -> None:
+    away = AFFINE.copy()
+    away[0, 3] += 1
+    nifti(tmp_path / "i.nii.gz", PICTURE, AFFINE)
+    nifti(tmp_path / "l.nii.gz", (PICTURE > 9).astype(np.uint8), away)
+    error = refused(recipe(series("i.nii.gz", MASK, **FLAT)), tmp_path)
+    assert error.code == "geometry_mismatch"
+    assert "differ in origin" in str(error)
+    assert "i.nii.gz and l.nii.gz" in str(error)
+
+
+@pytest.mark.parametrize("stated", ["i.nii.gz", "l.nii.gz"])
+def test_flat_pictures_of_which_one_states_a_place_are_read_as_stored(
+    tmp_path: Path, stated: str
+) -> None:
+    for name, array in (("i.nii.gz", PICTURE), ("l.nii.gz", (PICTURE > 9).astype(np.uint8))):
+        nifti(tmp_path / name, array, OTHERWISE, coded=name == stated)
+    (case,) = cases(recipe(series("i.nii.gz", MASK, **FLAT)), tmp_path)
+    np.testing.assert_array_equal(mask_of(case, "cord"), case.image > 9)
 
 
 def test_an_unknown_value_and_a_float_label(tmp_path: Path) -> None:
@@ -239,6 +289,31 @@ def test_numbers_of_two_files_are_not_one_object(tmp_path: Path) -> None:
     assert {(one.structure, one.instance) for one in case.meaning} == {("1", 1), ("2", 1)}
 
 
+def test_one_structure_from_two_entries_of_labels_refuses(tmp_path: Path) -> None:
+    save(tmp_path / "i/a.png", GREY)
+    save(tmp_path / "v/a.png", BITS // 255)
+    save(tmp_path / "m/a/liver.png", BITS)
+    save(tmp_path / "m/a/spleen.png", BITS)
+    values = {"file": "v/{case}.png", "kind": "values", "structures": {"liver": 1}}
+    files = {"file": "m/{case}/{structure}.png", "kind": "mask"}
+    error = refused(recipe(series("i/{case}.png", values, files)), tmp_path)
+    assert error.code == "unsupported_layout"
+    for word in ("v/a.png", "m/a/liver.png", "'liver'"):
+        assert word in str(error)
+    (tmp_path / "m/a/liver.png").unlink()
+    (case,) = cases(recipe(series("i/{case}.png", values, files)), tmp_path)
+    assert [one.structure for one in case.meaning] == ["liver", "spleen"]
+
+
+def test_one_structure_from_two_kinds_of_file_names_refuses(tmp_path: Path) -> None:
+    for name in ("i/a.png", "m/a/liver.png", "n/a/liver.png"):
+        save(tmp_path / name, BITS)
+    labels = [{"file": f"{folder}/{{case}}/{{structure}}.png", "kind": "mask"} for folder in "mn"]
+    error = refused(recipe(series("i/{case}.png", *labels)), tmp_path)
+    assert error.code == "unsupported_layout"
+    assert "m/a/liver.png and n/a/liver.png" in str(error)
+
+
 def test_an_image_and_a_volume_do_not_pair(tmp_path: Path) -> None:
     nifti(tmp_path / "i.nii.gz", VOXELS, AFFINE)
     save(tmp_path / "l.png", BITS)
@@ -281,11 +356,72 @@ def test_page_stacks(tmp_path: Path, frames: str, names: list[str]) -> None:
         assert case.plane == "image"
 
 
+@pytest.mark.parametrize("frames", ["cases", "slices"])
+@pytest.mark.parametrize("kind", ["mask", "instances"])
+def test_one_page_of_labels_is_that_of_all_pages(tmp_path: Path, frames: str, kind: str) -> None:
+    stack = np.stack([GREY, GREY[::-1], GREY.T.reshape(GREY.shape)])
+    page = np.zeros_like(GREY)
+    page[1:4, 2:7] = np.eye(3, 5, dtype=np.uint8) * 3
+    tifffile.imwrite(tmp_path / "i.tif", stack, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "l.tif", page, photometric="minisblack")
+    label = {"file": "l.tif", "kind": kind, "structure": "membrane"}
+    found = cases(recipe(series("i.tif", label, case="s", frames=frames)), tmp_path)
+    masks = np.concatenate([mask_of(case, "membrane") for case in found])
+    np.testing.assert_array_equal(masks, np.stack([page > 0] * 3))
+    assert {one.instance for case in found for one in case.meaning} == {0 if kind == "mask" else 3}
+
+
+def test_a_page_of_labels_for_all_pages_and_a_page_for_each_unite(tmp_path: Path) -> None:
+    """Two files of one structure, of one page and of three."""
+    stack = np.zeros((3, 6, 8), np.uint8)
+    stack[2, 5, 7] = 1
+    tifffile.imwrite(tmp_path / "i.tif", np.stack([GREY] * 3), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "l_1.tif", np.eye(6, 8, dtype=np.uint8), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "l_2.tif", stack, photometric="minisblack")
+    label = {"file": "l_{any}.tif", "kind": "mask", "structure": "membrane"}
+    (case,) = cases(recipe(series("i.tif", label, case="s", frames="slices")), tmp_path)
+    np.testing.assert_array_equal(mask_of(case, "membrane"), np.eye(6, 8) + stack > 0)
+
+
 def test_grey_stored_as_colour_is_grey_in_the_case(tmp_path: Path) -> None:
     save(tmp_path / "i/a.png", np.stack([GREY] * 3, axis=-1))
     save(tmp_path / "m/a.png", BITS)
     (case,) = cases(recipe(IMAGES), tmp_path)
     np.testing.assert_array_equal(case.image, GREY[None])
+
+
+SLICES = recipe(
+    series("{case}/slices/", {"file": "{case}/masks/", "kind": "mask", "structure": "s"},
+           orientation="LPS", spacing_mm=[5.0, 2.0, 3.0])
+)  # fmt: skip
+
+
+def put_slices(root: Path, slices: list[str], masks: list[str]) -> None:
+    for folder, names in (("slices", slices), ("masks", masks)):
+        for n, name in enumerate(names):
+            save(root / f"a/{folder}/{name}.png", np.full((4, 5), n % 2, np.uint8))
+
+
+def test_a_slice_and_another_mask_missing_is_not_a_pair(tmp_path: Path) -> None:
+    """As many files on both sides; mask 3 would lie on slice 4."""
+    put_slices(tmp_path, ["IMG-001", "IMG-002", "IMG-004", "IMG-005"],
+               ["IMG-001", "IMG-002", "IMG-003", "IMG-005"])  # fmt: skip
+    error = refused(SLICES, tmp_path)
+    assert error.code == "shape_mismatch"
+    assert "slice IMG-004.png beside label IMG-003.png" in str(error)
+    assert "a/masks/" in str(error)
+
+
+def test_slices_and_masks_of_other_numbers_pair_in_their_order(tmp_path: Path) -> None:
+    for n, (slice_name, mask_name) in enumerate((("s2", "m0"), ("s4", "m1"), ("s6", "m2")), 1):
+        save(tmp_path / f"a/slices/{slice_name}.png", np.full((4, 5), n, np.uint8))
+        save(tmp_path / f"a/masks/{mask_name}.png", np.eye(4, 5, n, dtype=np.uint8))
+    (case,) = cases(SLICES, tmp_path)
+    assert case.image[:, 0, 0].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(
+        mask_of(case, "s"), np.stack([np.eye(4, 5, n) > 0 for n in (1, 2, 3)])
+    )
+    assert case.spacing_mm == (5.0, 2.0, 3.0)
 
 
 def test_validate_reports_every_case(tmp_path: Path) -> None:

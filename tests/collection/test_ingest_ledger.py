@@ -17,8 +17,11 @@ from stored_makers import Npz, NpzFolder, info, picture, put, tables, tree, veri
 from engine.cli import run
 from engine.collection import ingest as ingest_module
 from engine.collection.case import CuratedCase
-from engine.collection.groups import ImageGroups
+from engine.collection.commit import Committer
+from engine.collection.fragments import Origin
+from engine.collection.groups import ImageGroups, Waiting
 from engine.collection.ingest import ingest, ingest_source
+from engine.collection.place import _STAGING, open_for_writing
 from engine.collection.pool import Here, WorkerDiedError
 from engine.collection.work import stage_group
 from engine.commands import ingest as command
@@ -118,6 +121,31 @@ def test_a_label_file_that_finds_another_owner_leaves_the_first(tmp_path: Path, 
     assert [(o["slice_id"], o["structure"]) for o in tables(out)["objects"]] == [
         ("made_up/a/00000", "liver"), ("made_up/a_b/00000", "liver"),
     ]  # fmt: skip
+
+
+def _waiting(name: str, home: str | None) -> Waiting:
+    case = picture(name)
+    return Waiting(case, Origin(name, 1, f"ds/{name}", ()), home)
+
+
+def test_groups_get_names_of_their_own(out: Path) -> None:
+    """A former name goes to one group only, and a new number is above all that are in use."""
+    used = frozenset({"ds/_16x16_0", "ds/_16x16_5", "ds/_8x8_9"})
+    committer = Committer(LocalStore(out), "ds", [], used, lambda: None)
+    names = [committer.reserve_group([_waiting("a", "ds/_16x16_0")]) for _ in range(2)]
+    assert names == ["ds/_16x16_0", "ds/_16x16_6"]
+    assert committer.reserve_group([_waiting("b", None)]) == "ds/_16x16_7"
+    assert committer.reserve_group([_waiting("c", "ds/_8x8_9")]) == "ds/_16x16_8"
+
+
+def test_what_a_killed_ingest_left_in_staging_goes(raw: Path, out: Path) -> None:
+    put(raw, volume("a"))
+    ingest_source(NpzFolder(raw), out)
+    left = out / _STAGING / "half"
+    left.mkdir(parents=True)
+    with open_for_writing(LocalStore(out)) as desk:
+        assert desk.staging is not None
+        assert not left.exists()
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "catalog/zarr.json", "ds/zarr.json"])

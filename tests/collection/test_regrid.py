@@ -15,7 +15,7 @@ from engine.collection.orient import orientation
 from engine.collection.raw import find_cases, read_case
 from engine.collection.readers.base import NamedObject, RawImage, RawObjects, SliceFiles
 from engine.collection.recipe import LabelSource
-from engine.collection.regrid import in_order_of, natural, on_axes_of, one_picture
+from engine.collection.regrid import in_order_of, on_axes_of, one_picture
 from engine.errors import CaseRefusedError
 
 SHAPE = (3, 4, 5)
@@ -110,10 +110,6 @@ def test_a_missing_mask_refuses() -> None:
         in_order_of(image, label, "masks/")
 
 
-def test_natural_order() -> None:
-    assert sorted(["b1", "a10", "a2", "a", "2"], key=natural) == ["2", "a", "a2", "a10", "b1"]
-
-
 def test_a_flat_volume_is_a_picture() -> None:
     array = np.arange(6).reshape(3, 2, 1)  # [x, y, 1]
     picture = one_picture(RawImage(array, "volume", (0.2, 0.5, 1.0), TURNED))
@@ -156,6 +152,21 @@ def test_spacing_of_a_recipe_is_slice_row_column(tmp_path: Path) -> None:
     (case,) = read_case(made, spec, tmp_path)
     assert case.spacing_mm == (3.0, 0.7, 0.5)
     assert (case.plane, case.image.tolist()) == ("axial", image.tolist())
+
+
+def test_an_npz_that_states_its_spacing_is_believed(tmp_path: Path) -> None:
+    """Its spacing runs x, y, z; the recipe's would be slice, row, column."""
+    image = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)  # z, y, x
+    np.savez(tmp_path / "a.npz", imgs=image, gts=(image > 3).astype(np.uint8),
+             spacing=[0.5, 0.7, 3.0])  # fmt: skip
+    label = {"file": "{case}.npz", "kind": "mask", "structure": "s", "array": "gts", "axes": "zyx"}
+    made = recipe(
+        series("{case}.npz", label, array="imgs", axes="zyx", orientation="LPS",
+               spacing_mm=[9.0, 8.0, 7.0])
+    )  # fmt: skip
+    (spec,) = find_cases(made, tmp_path)
+    (case,) = read_case(made, spec, tmp_path)
+    assert case.spacing_mm == (3.0, 0.7, 0.5)
 
 
 def test_a_file_that_states_its_spacing_is_believed(tmp_path: Path) -> None:

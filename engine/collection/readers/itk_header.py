@@ -7,6 +7,7 @@ library: a header that lies must neither crash the process nor be filled up with
 from __future__ import annotations
 
 import bz2
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -159,12 +160,25 @@ def _hex(content: bytes, size: int, path: Path) -> bytes:
         raise refuse("unreadable_file", "the data are no hex digits", path, got=error) from error
 
 
-def plain_name(name: str, path: Path) -> str:
-    """The name of a data file beside its header.
+def data_file(name: str, numbered: re.Pattern[str], path: Path) -> str:
+    """The name of the one data file beside its header.
+
+    Args:
+        numbered: how the format writes a name that stands for many files.
 
     Raises:
-        CaseRefusedError: `unsafe_path` for anything but a plain name (`./` in front is allowed).
+        CaseRefusedError: `unsupported_layout` for a list or a series of files, `unsafe_path` for
+            anything but a plain name (`./` in front is allowed).
     """
+    if re.match(r"LIST\b", name) or numbered.search(name):
+        raise refuse(
+            "unsupported_layout",
+            "the data are spread over several files",
+            path,
+            got=name[:200],
+            expected="one data file",
+            remedy="save the image again in one file",
+        )
     plain = name.removeprefix("./")
     if plain in ("", ".", "..") or any(sign in plain for sign in "/\\\0"):
         raise refuse(

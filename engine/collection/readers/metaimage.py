@@ -15,7 +15,7 @@ from engine.collection.readers.itk_header import (
     ItkHeader,
     Role,
     damaged,
-    plain_name,
+    data_file,
     real,
     whole,
 )
@@ -27,6 +27,7 @@ _TYPE_OF = {
     "MET_LONG_LONG": "int64", "MET_ULONG_LONG": "uint64",
     "MET_FLOAT": "float32", "MET_DOUBLE": "float64",
 }  # fmt: skip
+_NUMBERED = re.compile(r"%\d*d")
 _MOST_LINES, _LONGEST_LINE = 1000, 100_000
 
 
@@ -106,16 +107,7 @@ def _data_file(fields: Mapping[str, str], path: Path) -> str | None:
     name = fields["ElementDataFile"]
     if name.upper() == "LOCAL":
         return None
-    if re.match(r"LIST\b", name) or re.search(r"%\d*d", name):
-        raise refuse(
-            "unsupported_layout",
-            "the data are spread over several files",
-            path,
-            got=name[:200],
-            expected="one data file",
-            remedy="save the image again in one file",
-        )
-    return plain_name(name, path)
+    return data_file(name, _NUMBERED, path)
 
 
 def _check_values_are_stored(fields: Mapping[str, str], path: Path) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.collection.readers.base import refuse
 from engine.collection.readers.itk_header import (
     MOST_HEADER_BYTES,
     Encoding,
     ItkHeader,
     Role,
     damaged,
-    plain_name,
+    data_file,
     real,
     whole,
 )
@@ -46,6 +45,7 @@ _TO_LPS = {
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
 _TO_MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 0.001, "µm": 0.001, "nm": 1e-6}
+_NUMBERED = re.compile(r"%\d*d.*\s-?\d+\s+-?\d+\s+-?\d+")
 _SPACE_KINDS = ("domain", "space")
 _COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color")
 
@@ -125,18 +125,7 @@ def _encoding(fields: Mapping[str, str], path: Path) -> Encoding:
 
 def _data_file(fields: Mapping[str, str], path: Path) -> str | None:
     name = fields.get("datafile")
-    if name is None:
-        return None
-    if re.match(r"LIST\b", name) or re.search(r"%\d*d.*\s-?\d+\s+-?\d+\s+-?\d+", name):
-        raise refuse(
-            "unsupported_layout",
-            "the data are spread over several files",
-            path,
-            got=name[:200],
-            expected="one data file",
-            remedy="save the image again in one file",
-        )
-    return plain_name(name, path)
+    return None if name is None else data_file(name, _NUMBERED, path)
 
 
 def _vectors(fields: Mapping[str, str], count: int, path: Path) -> list[list[float] | None] | None:

@@ -26,7 +26,7 @@ from engine.collection.readers.pixels import merge_grey
 from engine.collection.readers.pnm import PNM
 from engine.collection.readers.raster import RASTER
 from engine.collection.readers.tiff import TIFF
-from engine.collection.regrid import natural
+from engine.collection.slice_names import natural
 
 _SAME = {".jpeg": ".jpg", ".tiff": ".tif"}
 _READERS: dict[str, Reader] = {
