@@ -1,35 +1,18 @@
-"""SAM's decoder, from prompts to masks on the original grid, as plain functions.
-
-They run under the caller's autograd mode: evaluation enters inference mode, training does not.
-"""
+"""Prompts as tensors of the model's input, and the plain decoder that training differentiates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn.functional import interpolate
 
 from engine.errors import UserError
 from engine.models.numerics import prompt_shape
-from engine.models.preprocessing import frame_size, to_input_frame
+from engine.models.preprocessing import to_input_frame
 from engine.prompts.base import Prompt
-
-MULTIMASK = slice(1, None)
-"""Mask tokens of candidates 0, 1, 2: the decoder keeps its single-mask token first."""
-
-SINGLE_MASK = slice(0, 1)
-"""Mask token of candidate 3."""
-
-UPSCALE_BYTES = {"cpu": 8 * 1024 * 1024, "cuda": 512 * 1024 * 1024}
-"""Float32 logits upscaled at once: bounds memory and changes no value. On a CPU they stay in its
-cache (half the time of 64 MiB), on a GPU few launches matter more."""
-
-MASK_THRESHOLD = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +82,9 @@ def low_res_logits(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """All four masks of each prompt at the decoder's own resolution, in one pass.
 
+    By `segment_anything`'s own modules, under the caller's autograd mode: what training learns by.
+    Evaluation uses `PromptDecoder`, which is equal up to rounding.
+
     Args:
         network: a `segment_anything` Sam module.
         features: float[1, channels, h, w], one slice's embedding.
@@ -115,51 +101,3 @@ def low_res_logits(
         dense_prompt_embeddings=dense,
     )
     return logits, predicted_iou
-
-
-def upscale(logits: torch.Tensor, height: int, width: int, input_size: int) -> torch.Tensor:
-    """float[n, c, height, width]: SAM's two bilinear steps, to the input and to the image.
-
-    Args:
-        logits: float[n, c, h, w] at the decoder's resolution, padding included. torch rounds
-            c = 3 differently from other c, so the three multimask tokens go together and the
-            single-mask token alone, as SAM's predictor does it; n and the order do not matter.
-    """
-    frame_height, frame_width = frame_size(height, width, input_size)
-    square = interpolate(logits, (input_size, input_size), mode="bilinear", align_corners=False)
-    inside = square[..., :frame_height, :frame_width]
-    return interpolate(inside, (height, width), mode="bilinear", align_corners=False)
-
-
-def upscaled_parts(
-    logits: torch.Tensor, height: int, width: int, input_size: int
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """`upscale` in parts of bounded memory: (which of the n, their float[k, c, y, x] logits)."""
-    per_entry = 4 * logits.shape[1] * max(height * width, input_size * input_size)
-    step = max(1, UPSCALE_BYTES[logits.device.type] // per_entry)
-    for start in range(0, len(logits), step):
-        part = slice(start, min(start + step, len(logits)))
-        yield part, upscale(logits[part], height, width, input_size)
-
-
-def binary_masks(
-    logits: torch.Tensor, height: int, width: int, input_size: int
-) -> NDArray[np.bool_]:
-    """bool[n, c, height, width]: upscaled logits above the threshold."""
-    masks = np.empty((*logits.shape[:2], height, width), np.bool_)
-    for part, values in upscaled_parts(logits, height, width, input_size):
-        masks[part] = (values > MASK_THRESHOLD).cpu().numpy()
-    return masks
-
-
-def candidate_masks(
-    logits: torch.Tensor, height: int, width: int, input_size: int
-) -> NDArray[np.bool_]:
-    """bool[n, 4, height, width]: masks of candidates 0..3 from float[n, 4, h, w] token logits."""
-    return np.concatenate(
-        [
-            binary_masks(logits[:, tokens], height, width, input_size)
-            for tokens in (MULTIMASK, SINGLE_MASK)
-        ],
-        axis=1,
-    )

@@ -8,7 +8,6 @@ a stated order (protocol section 3, S1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,14 +15,11 @@ import torchvision
 from numpy.typing import NDArray
 
 from engine.models.base import Embedding, EverythingMasks
-from engine.models.decoding import (
-    MASK_THRESHOLD,
-    MULTIMASK,
-    PromptTensors,
-    low_res_logits,
-    upscaled_parts,
-)
+from engine.models.decoding import PromptTensors
+from engine.models.enlarge import Measured, measured
+from engine.models.numerics import Numerics
 from engine.models.preprocessing import to_input_frame
+from engine.models.prompt_decoder import MULTIMASK_TOKENS, PromptDecoder
 from engine.study import EverythingParams
 
 MASKS_PER_POINT = 3
@@ -65,7 +61,11 @@ def grid_points(points_per_side: int, height: int, width: int) -> NDArray[np.flo
 
 
 def segment_everything(
-    network: Any, embedding: Embedding, params: EverythingParams, batch: int
+    decoder: PromptDecoder,
+    embedding: Embedding,
+    params: EverythingParams,
+    input_size: int,
+    numerics: Numerics,
 ) -> EverythingMasks:
     """All masks of a slice that pass the thresholds and box suppression.
 
@@ -74,14 +74,16 @@ def segment_everything(
     undefined (no pixel above -offset).
 
     Args:
-        network: a Sam module, on the embedding's device.
-        batch: grid points per decoder pass; the last pass may be shorter.
+        decoder: of the model that made the embedding.
+        input_size: side of the model's input.
+        numerics: `everything_batch` grid points go through the decoder at once.
     """
     points = grid_points(params.points_per_side, embedding.height, embedding.width)
+    step = numerics.everything_batch
     found = _concatenate(
         [
-            _batch(network, embedding, points[start : start + batch], start, params)
-            for start in range(0, len(points), batch)
+            _batch(decoder, embedding, points[start : start + step], start, params, input_size)
+            for start in range(0, len(points), step)
         ]
     )
     found = found.take(np.argsort(-found.predicted_iou, kind="stable"))
@@ -111,86 +113,46 @@ def suppress(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
 
 
 def _batch(
-    network: Any,
+    decoder: PromptDecoder,
     embedding: Embedding,
     points: NDArray[np.float64],
     first_point: int,
     params: EverythingParams,
+    input_size: int,
 ) -> _Found:
-    """One decoder pass: decode, drop by predicted IoU, enlarge, drop by stability."""
-    size = network.image_encoder.img_size
+    """One decoder pass: drop by predicted IoU, make masks of the rest, drop by stability."""
     height, width = embedding.height, embedding.width
-    device = embedding.features.device
-    frame = to_input_frame(points, height, width, size)
+    device = embedding.features.embedding.device
+    frame = to_input_frame(points, height, width, input_size)
     # float64 as in SAM's generator: the prompt encoder rounds after shifting and dividing.
     coords = torch.as_tensor(frame, device=device)[:, None, :]
     labels = torch.ones((len(points), 1), dtype=torch.int32, device=device)
-    logits, iou = low_res_logits(
-        network, embedding.features[None], PromptTensors(coords, labels, None)
-    )
-    logits, iou = logits[:, MULTIMASK].flatten(0, 1), iou[:, MULTIMASK].flatten(0, 1)
-    raw = torch.arange(len(iou), device=device) + first_point * MASKS_PER_POINT
+    attended = decoder.attend(embedding.features, PromptTensors(coords, labels, None))
+    iou = decoder.predicted_iou(attended)[:, MULTIMASK_TOKENS]
+    likely = torch.ones_like(iou, dtype=torch.bool)
     if params.pred_iou_thresh > 0:
-        keep = iou > params.pred_iou_thresh
-        logits, iou, raw = logits[keep], iou[keep], raw[keep]
-    parts = [_empty(height, width)]
-    for part, values in upscaled_parts(_in_threes(logits), height, width, size):
-        some = slice(part.start * MASKS_PER_POINT, part.stop * MASKS_PER_POINT)
-        own = values.flatten(0, 1)[: len(iou[some])]
-        parts.append(_stable(own, iou[some], raw[some], params))
-    return _concatenate(parts)
-
-
-def _in_threes(logits: torch.Tensor) -> torch.Tensor:
-    """float[ceil(k / 3), 3, h, w] of float[k, h, w], zeros at the end: see `upscale`."""
-    missing = -len(logits) % MASKS_PER_POINT
-    padding = logits.new_zeros((missing, *logits.shape[1:]))
-    return torch.cat([logits, padding]).reshape(-1, MASKS_PER_POINT, *logits.shape[1:])
-
-
-def _stable(
-    logits: torch.Tensor, iou: torch.Tensor, raw: torch.Tensor, params: EverythingParams
-) -> _Found:
-    """The masks of float[k, y, x] logits whose stability reaches its threshold."""
-    stability = stability_scores(logits, params.stability_score_offset)
+        likely = iou > params.pred_iou_thresh
+    some = likely.any(dim=1)
+    logits = decoder.logits(attended.take(some), MULTIMASK_TOKENS)[likely[some]]
+    raw = torch.arange(iou.numel(), device=device).view(iou.shape)[likely]
+    seen = measured(logits, height, width, input_size, params.stability_score_offset)
+    stability = stability_scores(seen)
+    keep = np.ones(len(stability), np.bool_)
     if params.stability_score_thresh > 0:
-        keep = stability >= params.stability_score_thresh
-        logits, iou, raw, stability = logits[keep], iou[keep], raw[keep], stability[keep]
-    masks = (logits > MASK_THRESHOLD).cpu().numpy()
+        keep = stability >= np.float32(params.stability_score_thresh)
     return _Found(
-        packed=np.packbits(masks, axis=-1),
-        boxes=mask_boxes(masks),
-        predicted_iou=iou.cpu().numpy().astype(np.float32),
-        stability_score=stability.cpu().numpy().astype(np.float32),
-        raw_index=raw.cpu().numpy(),
+        packed=np.packbits(seen.masks[keep], axis=-1),
+        boxes=seen.boxes[keep].astype(np.float32),
+        predicted_iou=iou[likely].cpu().numpy().astype(np.float32)[keep],
+        stability_score=stability[keep],
+        raw_index=(raw.cpu().numpy() + first_point * MASKS_PER_POINT)[keep],
     )
 
 
-def stability_scores(logits: torch.Tensor, offset: float) -> torch.Tensor:
-    """float32[k], 0..1: IoU of the masks cut at threshold +offset and -offset.
-
-    Args:
-        logits: float[k, y, x].
-    """
-    inner = torch.count_nonzero(logits > MASK_THRESHOLD + offset, dim=(-2, -1))
-    outer = torch.count_nonzero(logits > MASK_THRESHOLD - offset, dim=(-2, -1))
-    return torch.nan_to_num(inner / outer, nan=0.0)
-
-
-def mask_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """float32[k, 4], XYXY inclusive pixel corners of bool[k, y, x]; zeros for an empty mask."""
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-        if len(rows):
-            box[:] = columns[0], rows[0], columns[-1], rows[-1]
-    return boxes
-
-
-def _empty(height: int, width: int) -> _Found:
-    none = np.zeros(0, np.float32)
-    packed = np.zeros((0, height, (width + 7) // 8), np.uint8)
-    return _Found(packed, np.zeros((0, 4), np.float32), none, none, np.zeros(0, np.int64))
+def stability_scores(seen: Measured) -> NDArray[np.float32]:
+    """float32[k], 0..1: IoU of the masks cut at threshold +offset and -offset."""
+    outer = np.maximum(seen.outer, 1).astype(np.float32)
+    return seen.inner.astype(np.float32) / outer
 
 
 def _concatenate(parts: list[_Found]) -> _Found:

@@ -24,11 +24,12 @@ from engine.models.base import (
     EverythingMasks,
     Image,
 )
-from engine.models.decoding import box_corners, check_same_shape
+from engine.models.decoding import PromptTensors, box_corners, check_same_shape
 from engine.models.kind import Kind, ModelConfig, Request
 from engine.models.network import NetworkConfig, SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
 from engine.models.preprocessing_medsam import MEDSAM_PREPROCESSING, medsam_input, to_square
+from engine.models.prompt_decoder import SINGLE_TOKEN, PromptDecoder
 from engine.models.registry import read_config
 from engine.models.weights import Weights, obtain_weights
 from engine.prompts.base import Prompt
@@ -74,6 +75,7 @@ class MedSamModel:
         self.network = network
         self.numerics = numerics
         self.device = device
+        self._decoder = PromptDecoder(network)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
         """Encode slices one by one: uint8[y, x] or uint8[y, x, 3], RGB; sizes may differ.
@@ -83,15 +85,15 @@ class MedSamModel:
         """
         with deterministic(self.device):
             return [
-                Embedding(
-                    self.network.image_encoder(
-                        medsam_input(image, self.card.input_size, self.device)[None]
-                    )[0],
-                    image.shape[0],
-                    image.shape[1],
-                )
+                Embedding(self._decoder.prepare(self._encode(image)), *image.shape[:2])
                 for image in images
             ]
+
+    def _encode(self, image: Image) -> torch.Tensor:
+        """float[c, h, w]."""
+        frame = medsam_input(image, self.card.input_size, self.device)[None]
+        features: torch.Tensor = self.network.image_encoder(frame)[0]
+        return features
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:
         """The single mask for each box, in one pass.
@@ -117,14 +119,9 @@ class MedSamModel:
         """float[n, 1, h, w] logits of the single mask, and float[n, 1] predicted IoU."""
         square = to_square(corners, embedding.height, embedding.width, self.card.input_size)
         boxes = torch.as_tensor(square, dtype=torch.float32, device=self.device)
-        sparse, dense = self.network.prompt_encoder(points=None, boxes=boxes[:, None], masks=None)
-        logits, iou = self.network.mask_decoder(
-            image_embeddings=embedding.features[None],
-            image_pe=self.network.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
+        attended = self._decoder.attend(embedding.features, PromptTensors(None, None, boxes))
+        logits = self._decoder.logits(attended, (SINGLE_TOKEN,))
+        iou = self._decoder.predicted_iou(attended)[:, :1]
         return logits, iou
 
     def everything(self, embedding: Embedding, params: EverythingParams) -> EverythingMasks:

@@ -9,18 +9,14 @@ import numpy as np
 import torch
 
 from engine.models.base import Candidates, Capabilities, Card, Embedding, EverythingMasks, Image
-from engine.models.decoding import (
-    MULTIMASK,
-    SINGLE_MASK,
-    candidate_masks,
-    low_res_logits,
-    prompt_tensors,
-)
+from engine.models.decoding import prompt_tensors
+from engine.models.enlarge import enlarged_masks
 from engine.models.everything import segment_everything
 from engine.models.kind import Kind, Request
 from engine.models.network import SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
 from engine.models.preprocessing import SAM_PREPROCESSING, sam_input
+from engine.models.prompt_decoder import CANDIDATE_TOKENS, PromptDecoder
 from engine.models.weights import Weights, obtain_weights
 from engine.prompts.base import Prompt
 from engine.study import EverythingParams
@@ -40,6 +36,7 @@ class SamModel:
         self.network = network
         self.numerics = numerics
         self.device = device
+        self._decoder = PromptDecoder(network)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
         """Encode slices in batches of the fixed shape `numerics.encode_batch`.
@@ -68,7 +65,9 @@ class SamModel:
         features = network.image_encoder(torch.stack(inputs))
         # A copy for each slice, so that keeping one does not keep the whole batch alive.
         return [
-            Embedding(features[index].clone(), image.shape[0], image.shape[1])
+            Embedding(
+                self._decoder.prepare(features[index].clone()), image.shape[0], image.shape[1]
+            )
             for index, image in enumerate(images)
         ]
 
@@ -83,16 +82,17 @@ class SamModel:
         height, width, size = embedding.height, embedding.width, self.card.input_size
         with deterministic(self.device):
             tensors = prompt_tensors(prompts, height, width, size, self.device)
-            logits, iou = low_res_logits(self.network, embedding.features[None], tensors)
-            masks = candidate_masks(logits, height, width, size)
-            iou = torch.cat([iou[:, MULTIMASK], iou[:, SINGLE_MASK]], dim=1)
+            attended = self._decoder.attend(embedding.features, tensors)
+            logits = self._decoder.logits(attended, CANDIDATE_TOKENS)
+            iou = self._decoder.predicted_iou(attended)[:, CANDIDATE_TOKENS]
+            masks = enlarged_masks(logits, height, width, size)
             return Candidates(masks, iou.cpu().numpy().astype(np.float32))
 
     def everything(self, embedding: Embedding, params: EverythingParams) -> EverythingMasks:
         """Segment the whole slice; equal to SamAutomaticMaskGenerator, without encoding again."""
         with deterministic(self.device):
             return segment_everything(
-                self.network, embedding, params, self.numerics.everything_batch
+                self._decoder, embedding, params, self.card.input_size, self.numerics
             )
 
 

@@ -15,8 +15,8 @@ from torch.nn.functional import (
     pad,
 )
 
-from engine.models.decoding import MULTIMASK, SINGLE_MASK
 from engine.models.preprocessing import frame_size
+from engine.models.prompt_decoder import MULTIMASK_TOKENS, SINGLE_TOKEN
 from engine.training.config import Loss
 
 FOCAL_WEIGHT = 20.0
@@ -79,8 +79,8 @@ def prompt_losses(
         target: float32[n, h, w].
     """
     if how.tokens == "single":
-        return mask_losses(logits[:, SINGLE_MASK], target, how.kind)[:, 0]
+        return mask_losses(logits[:, [SINGLE_TOKEN]], target, how.kind)[:, 0]
     each = mask_losses(logits, target, how.kind)
-    best = each[:, MULTIMASK].min(dim=1).values
+    best = each[:, MULTIMASK_TOKENS].min(dim=1).values
     iou = mse_loss(predicted_iou.float(), iou_of(logits.detach(), target), reduction="none")
-    return best + each[:, SINGLE_MASK].mean(dim=1) + iou.mean(dim=1)
+    return best + each[:, [SINGLE_TOKEN]].mean(dim=1) + iou.mean(dim=1)

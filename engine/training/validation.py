@@ -9,8 +9,10 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from engine.models.decoding import candidate_masks, low_res_logits, prompt_tensors
+from engine.models.decoding import low_res_logits, prompt_tensors
+from engine.models.enlarge import enlarged_masks
 from engine.models.numerics import prompt_batches
+from engine.models.prompt_decoder import CANDIDATE_TOKENS
 from engine.prompts import ObjectGeometry, Prompt
 from engine.prompts.situations import PreparedSituation
 from engine.prompts.strategies import prompter
@@ -92,7 +94,8 @@ def _dice(
         tensors = prompt_tensors([prompts[i] for i in group], height, width, size, trainee.device)
         with trainee.precision():
             logits, iou = low_res_logits(trainee.network, features[None], tensors)
-        masks = candidate_masks(logits.float(), height, width, size)
+        candidates = logits[:, CANDIDATE_TOKENS].float()
+        masks = enlarged_masks(candidates, height, width, size)
         truth = sample.masks[group][:, None]
         tp = (masks & truth).sum(axis=(2, 3))
         dice = 2 * tp / (masks.sum(axis=(2, 3)) + truth.sum(axis=(2, 3)))

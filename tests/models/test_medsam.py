@@ -54,7 +54,9 @@ def test_masks_equal_the_straight_line(steep: MedSamModel, shape: tuple[int, ...
     for prompt, mask, iou in zip(prompts, found.masks, found.predicted_iou, strict=True):
         assert prompt.box is not None
         box = (prompt.box.x0, prompt.box.y0, prompt.box.x1, prompt.box.y1)
-        expected, estimate = oracle.segment(model.network, embedding.features, box, height, width)
+        expected, estimate = oracle.segment(
+            model.network, embedding.features.embedding, box, height, width
+        )
         # float32 against float64: a pixel at one half to seven digits may differ.
         assert (mask[0] != expected).mean() <= 1e-3
         assert iou[0] == pytest.approx(estimate, abs=1e-4)
@@ -102,7 +104,9 @@ def test_its_input_differs_from_sams(model: MedSamModel, tiny: SamModel) -> None
     assert model.card.weights_sha256 == tiny.card.weights_sha256
     assert model.card.preprocessing != tiny.card.preprocessing
     assert not torch.allclose(
-        model.embed([image])[0].features, tiny.embed([image])[0].features, atol=0.1
+        model.embed([image])[0].features.embedding,
+        tiny.embed([image])[0].features.embedding,
+        atol=0.1,
     )
 
 

@@ -1,4 +1,4 @@
-"""SamModel against SamPredictor: equal to the bit for equal batches, close one by one."""
+"""SamModel against SamPredictor: equal but for pixels whose logit is 0 up to rounding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from model_samples import as_rgb, chosen, one_thread, random_prompts, smooth_image
+from numpy.typing import NDArray
+from oracles.enlarge import flipped
 from segment_anything import SamPredictor
 
 from engine.errors import UserError
 from engine.models import load_model
 from engine.models.base import Image
-from engine.models.decoding import UPSCALE_BYTES, low_res_logits, prompt_tensors, upscale
+from engine.models.decoding import prompt_tensors
 from engine.models.sam import SamModel
 from engine.prompts.base import Box, Point, Prompt
 
@@ -36,23 +38,35 @@ def predictor_of(model: SamModel, image: Image) -> SamPredictor:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_equals_sam_predictor_bit_for_bit(tiny: SamModel, shape: tuple[int, ...]) -> None:
+def test_equals_sam_predictor(tiny: SamModel, shape: tuple[int, ...]) -> None:
     image, rng = smooth_image(shape), np.random.default_rng(1)
     embedding = tiny.embed([image])[0]
     with one_thread():
         predictor = predictor_of(tiny, image)
-        assert torch.equal(predictor.features[0], embedding.features)
+        assert torch.equal(predictor.features[0], embedding.features.embedding)
         for n, (points, box) in zip((1, 2, 3, 5, 8, 16), KINDS.values(), strict=True):
             prompts = random_prompts(rng, n, points, box, *shape[:2])
             found = tiny.decode(embedding, prompts)
-            asked = prompt_tensors(prompts, *shape[:2], 256, "cpu")
-            arguments = (asked.coords, asked.labels, asked.boxes)
-            many, many_iou, _ = predictor.predict_torch(*arguments, multimask_output=True)
-            one, one_iou, _ = predictor.predict_torch(*arguments, multimask_output=False)
-            assert np.array_equal(found.masks, torch.cat([many, one], 1).numpy())
-            assert np.array_equal(found.predicted_iou, torch.cat([many_iou, one_iou], 1).numpy())
+            logits, iou = by_predictor(predictor, prompts, *shape[:2])
+            assert flipped(found.masks, logits) <= 3 + found.masks.size // 1_000_000
+            np.testing.assert_allclose(found.predicted_iou, iou, atol=2e-6)
             assert found.masks.shape == (n, 4, *shape[:2])
             assert 0.02 < found.masks.mean() < 0.98
+
+
+def by_predictor(
+    predictor: SamPredictor, prompts: list[Prompt], height: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """float32[n, 4, y, x] logits and float32[n, 4] predicted IoU, in the order of candidates."""
+    asked = prompt_tensors(prompts, height, width, predictor.model.image_encoder.img_size, "cpu")
+    arguments = (asked.coords, asked.labels, asked.boxes)
+    many, many_iou, _ = predictor.predict_torch(
+        *arguments, multimask_output=True, return_logits=True
+    )
+    one, one_iou, _ = predictor.predict_torch(
+        *arguments, multimask_output=False, return_logits=True
+    )
+    return torch.cat([many, one], 1).numpy(), torch.cat([many_iou, one_iou], 1).numpy()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,43 +86,20 @@ def test_close_to_predict_one_prompt_at_a_time(tiny: SamModel, kind: str) -> Non
             logits, single_iou, _ = predictor.predict(
                 points, labels, corners, multimask_output=many, return_logits=True
             )
-            differ = masks[own] != (logits > 0)
-            assert np.abs(logits[differ]).max(initial=0) < 1e-4
-            assert np.allclose(iou[own], single_iou, atol=1e-4)
+            assert flipped(masks[own], logits) <= 3
+            np.testing.assert_allclose(iou[own], single_iou, atol=2e-6)
 
 
-def test_logits_do_not_depend_on_the_batch_beyond_rounding(tiny: SamModel) -> None:
+def test_candidates_do_not_depend_on_the_batch_beyond_rounding(tiny: SamModel) -> None:
     rng = np.random.default_rng(5)
-    features = tiny.embed([smooth_image((128, 128))])[0].features[None]
+    embedding = tiny.embed([smooth_image((128, 128))])[0]
     prompts = random_prompts(rng, 16, 5, False, 128, 128)
-
-    def logits(some: list[Prompt]) -> torch.Tensor:
-        with torch.inference_mode():
-            asked = prompt_tensors(some, 128, 128, 256, "cpu")
-            return low_res_logits(tiny.network, features, asked)[0]
-
-    together = logits(prompts)
-    alone = torch.cat([logits([prompt]) for prompt in prompts])
-    assert torch.allclose(together, alone, atol=1e-5)
-    assert together.std() > 1e-2
-
-
-def test_upscaling_in_parts_changes_no_bit(tiny: SamModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    embedding = tiny.embed([smooth_image((90, 140))])[0]
-    prompts = random_prompts(np.random.default_rng(0), 9, 1, False, 90, 140)
-    whole = tiny.decode(embedding, prompts)
-    monkeypatch.setitem(UPSCALE_BYTES, "cpu", 1)
-    assert np.array_equal(tiny.decode(embedding, prompts).masks, whole.masks)
-
-
-def test_upscale_rounds_three_channels_alike_wherever_they_stand() -> None:
-    """What Everything relies on when it regroups the masks that are left."""
-    logits = torch.randn((8, 3, 16, 16), generator=torch.Generator().manual_seed(0))
-    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
-    with one_thread():
-        plain = upscale(logits, 75, 50, 64).flatten(0, 1)
-        moved = upscale(logits.flatten(0, 1)[order].reshape(8, 3, 16, 16), 75, 50, 64)
-    assert torch.equal(moved.flatten(0, 1), plain[order])
+    together = tiny.decode(embedding, prompts)
+    for place, prompt in enumerate(prompts):
+        alone = tiny.decode(embedding, [prompt])
+        assert np.count_nonzero(alone.masks[0] != together.masks[place]) <= 3
+        np.testing.assert_allclose(alone.predicted_iou[0], together.predicted_iou[place], atol=2e-6)
+    assert together.predicted_iou.std() > 1e-3
 
 
 @pytest.mark.parametrize("encode_batch", [1, 2, 3])
@@ -126,14 +117,14 @@ def test_each_embedding_is_independent_of_its_neighbours(tiny: SamModel, encode_
     assert set(seen) == {encode_batch}, "a shorter batch is padded"
     assert model.embed([]) == []
     for image, embedding in zip(images, together, strict=True):
-        assert torch.equal(model.embed([image])[0].features, embedding.features)
+        assert torch.equal(model.embed([image])[0].features.embedding, embedding.features.embedding)
         assert (embedding.height, embedding.width) == image.shape[:2]
 
 
 def test_grey_is_the_same_as_three_equal_channels(tiny: SamModel) -> None:
     grey = smooth_image((77, 130))
     first, second = tiny.embed([grey, as_rgb(grey)])
-    assert torch.equal(first.features, second.features)
+    assert torch.equal(first.features.embedding, second.features.embedding)
 
 
 def test_decoding_leaves_nothing_behind(tiny: SamModel) -> None:
@@ -155,7 +146,7 @@ def test_results_do_not_depend_on_the_callers_threads(tiny: SamModel) -> None:
         two = tiny.embed([smooth_image((256, 200))])[0]
         masks = tiny.decode(two, prompts)
         assert torch.get_num_threads() == 2
-    assert torch.equal(two.features, embedding.features)
+    assert torch.equal(two.features.embedding, embedding.features.embedding)
     assert np.array_equal(masks.masks, tiny.decode(embedding, prompts).masks)
 
 
@@ -210,10 +201,9 @@ def _vit_b_slice(points: int, box: bool) -> Callable[[], None]:
         prompts = random_prompts(np.random.default_rng(0), 3, points, box, 300, 420)
         found = model.decode(model.embed([image])[0], prompts)
         with one_thread():
-            predictor = predictor_of(model, image)
-            asked = prompt_tensors(prompts, 300, 420, 1024, "cpu")
-            masks, _, _ = predictor.predict_torch(asked.coords, asked.labels, asked.boxes)
-        assert np.array_equal(found.masks[:, :3], masks.numpy())
+            logits, iou = by_predictor(predictor_of(model, image), prompts, 300, 420)
+        assert flipped(found.masks, logits) <= 30
+        np.testing.assert_allclose(found.predicted_iou, iou, atol=1e-4)
 
     return check
 

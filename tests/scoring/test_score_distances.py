@@ -13,10 +13,10 @@ from numba import config
 from oracles import scores as oracle
 from oracles.masks import Mask, masks, not_empty, objects, shapes
 
+from engine.compiled import compiled
 from engine.errors import SamscopeError
 from engine.results.schema import DISTANCES
 from engine.scoring import Distances, TruthBorder, border_kernels
-from engine.scoring.compiled import compiled
 from engine.scoring.distances import Border
 
 PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
