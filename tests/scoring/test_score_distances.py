@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numba import config
 from oracles import scores as oracle
 from oracles.masks import Mask, masks, not_empty, objects, shapes
+from scipy.ndimage import binary_erosion
 
 from engine.compiled import compiled
 from engine.errors import SamscopeError
 from engine.results.schema import DISTANCES
 from engine.scoring import Distances, TruthBorder, border_kernels
-from engine.scoring.distances import Border
+from engine.scoring.distances import Border, _Comparison
 
 PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
 SPACINGS = st.one_of(
@@ -207,3 +208,42 @@ def test_what_cannot_be_measured_is_refused() -> None:
         TruthBorder.from_mask(~truth)
     half_known = TruthBorder.from_mask(truth, (1.0, None)).distances(truth)
     assert half_known == Distances(0, 0, 0, 1)
+
+
+def _drawn(rng: np.random.Generator, size: tuple[int, int]) -> Mask:
+    """A mask of one of the kinds that predictions come in, not empty."""
+    mask = np.zeros(size, np.bool_)
+    y, x = (int(rng.integers(0, n)) for n in size)
+    kind = rng.integers(0, 5)
+    if kind == 0:  # speckled
+        mask |= rng.random(size) < rng.random()
+    elif kind == 1:  # the whole frame, or all but a pixel
+        mask[:] = True
+        mask[y, x] = rng.random() < 0.5
+    elif kind == 2:  # tiny: the pixel below
+        pass
+    elif kind == 3:  # a box
+        mask[y : y + int(rng.integers(1, 20)), x : x + int(rng.integers(1, 20))] = True
+    else:  # a disc, cut by the frame
+        rows, columns = np.ogrid[: size[0], : size[1]]
+        mask |= np.hypot(rows - y, columns - x) < rng.integers(1, 20)
+    mask[y, x] |= not mask.any()
+    return mask
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None)
+def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
+    """A hundred pairs an example: 10,000 in all."""
+    rng = np.random.default_rng(seed)
+    for _ in range(100):
+        size = (int(rng.integers(1, 40)), int(rng.integers(1, 40)))
+        truth, mask = _drawn(rng, size), _drawn(rng, size)
+        prepared, other = TruthBorder.from_mask(truth), Border.from_mask(mask)
+        assert other is not None
+        y0, y1 = min(prepared.border.y0, other.y0), max(prepared.border.y1, other.y1)
+        there, back = _Comparison(prepared, other, other.column_distance(y0, y1), y0).squares(1, 1)
+        ours, theirs = (np.argwhere(m & ~binary_erosion(m, border_value=0)) for m in (mask, truth))
+        between = ((ours[:, None] - theirs[None]) ** 2).sum(axis=-1)
+        assert np.array_equal(there, between.min(axis=1).astype(np.float64))
+        assert np.array_equal(back, between.min(axis=0).astype(np.float64))
