@@ -13,8 +13,8 @@ Three ways to do the same work on the same slices, one thread each, in turn, fiv
 - floor: segment_anything's own modules on the same prompts, grouped alike, 64 at once; neither
   enlarging nor scoring.
 
-The masks of both ways are compared too: how many pixels differ, and whether any of them is more
-than rounding. Everything is timed and compared by `benchmarks/everything.py`.
+`samscope parity` compares the masks of both ways. Everything is timed and compared by
+`benchmarks/everything.py`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ from engine.trials import first_steps
 
 Mask = NDArray[np.bool_]
 FLOOR_BATCH = 64
-SHARE_OF_RANGE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -181,36 +180,6 @@ def floor(clock: Clock, model: SamModel, work: Work) -> None:
     clock.seconds["all"] = clock.seconds.get("all", 0.0) + perf_counter() - started
 
 
-def parity(model: SamModel, predictor: SamPredictor, numerics: Numerics, work: Work) -> list[int]:
-    """[masks, pixels, pixels that differ, those that are more than rounding, other picks]."""
-    height, width = work.scene.image.shape[:2]
-    predictor.set_image(work.rgb)
-    embedding = model.embed([work.scene.image])[0]
-    total = np.zeros(5, np.int64)
-    for prompts, truths in zip(work.prompts, work.truths, strict=True):
-        size = numerics.decode_batch_for(height, width)
-        for group in prompt_batches(prompts, size):
-            found = model.decode(embedding, [prompts[i] for i in group])
-            for place, number in enumerate(group):
-                asked = _asked(prompts[number])
-                parts = [
-                    predictor.predict(**{**asked, "multimask_output": many, "return_logits": True})
-                    for many in (True, False)
-                ]
-                logits = np.concatenate([part[0] for part in parts])
-                differ = found.masks[place] != (logits > 0)
-                large = differ & (np.abs(logits) >= SHARE_OF_RANGE * np.ptp(logits))
-                truth = truths[number]
-                picks = [
-                    int(np.argmax([2 * (m & truth).sum() / (m.sum() + truth.sum()) for m in some]))
-                    for some in (found.masks[place][:3], logits[:3] > 0)
-                ]
-                own = int(np.argmax(found.predicted_iou[place][:3])) != int(np.argmax(parts[0][1]))
-                other = int(picks[0] != picks[1]) + int(own)
-                total += [4, logits.size, differ.sum(), large.sum(), other]
-    return total.tolist()
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="samscope, the plain way and the floor")
@@ -219,7 +188,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--slices", type=int, default=6)
     parser.add_argument("--objects", type=int, default=1, help="of each slice")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--parity-slices", type=int, default=12)
     said = parser.parse_args(argv)
     torch.set_num_threads(1)
     numerics = numerics_of("cpu")
@@ -240,18 +208,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             floor(clocks["floor"][-1], model, work)
             plain(clocks["plain"][-1], predictor, work)
     print(_table(clocks, some))
-    counted = np.sum(
-        [
-            parity(model, predictor, numerics, work)
-            for work in works(plan, str(place), said.parity_slices, said.objects)
-        ],
-        axis=0,
-    )
-    print(
-        "masks {}, pixels {:,}, differing {}, of them beyond rounding {}, other picks {}".format(
-            *counted.tolist()
-        )
-    )
 
 
 def _table(clocks: dict[str, list[Clock]], some: Sequence[Work]) -> str:

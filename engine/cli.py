@@ -325,6 +325,35 @@ def plan(
 
 
 @app.command()
+def parity(
+    study: StudyFile,
+    collection: Collection,
+    slices: Annotated[int, typer.Option(help="Slices, evenly over the study.", min=1)] = 12,
+    objects: Annotated[int, typer.Option(help="Objects of each slice.", min=1)] = 2,
+    bound: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest |Dice difference| of a mask; without one, what rounding explains.", min=0
+        ),
+    ] = None,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Of the fast path.")] = "cpu",
+) -> int:
+    """Compare a study's trials with segment_anything's own predictor: pixels, picks and Dice.
+
+    Answers every trial of some slices both ways, and says per model and modality how many pixels
+    differ, how many of them by more than rounding, how many selections, and the mean difference of
+    Dice with its interval over subjects. Exit code 1 where the bound is broken.
+
+    Example: `samscope parity studies/shared_data.yaml --collection collection.zarr --slices 24`
+    """
+    from engine.commands.parity import parity_command
+
+    return parity_command(
+        study, collection, slices=slices, objects=objects, bound=bound, device=device
+    )
+
+
+@app.command()
 def evaluate(
     study: StudyFile,
     collection: Collection,
