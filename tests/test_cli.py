@@ -34,7 +34,7 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
         (["ingest", "lung_cxr_dem", ".", "--out", "x"], ["unknown recipe", "lung_cxr_demo"]),
         (["sql", "nowhere", "SELECT 1"], ["no results database", "samscope evaluate"]),
         (["status", "nowhere"], ["not a run directory"]),
-        (["parity", "plan", "nowhere.yaml", "-c", "c"], ["cannot read the study", "nowhere.yaml"]),
+        (["plan", "nowhere.yaml", "-c", "c"], ["cannot read the study", "nowhere.yaml"]),
         (["report", "nowhere"], ["not a run directory"]),
         (["info", "nowhere.pth"], ["nowhere.pth"]),
         (["export", "nowhere", "--to", "coco", "-o", "o"], ["no collection here"]),
@@ -61,17 +61,17 @@ def test_a_study_mistake_names_the_nearest_word(
 ) -> None:
     collection = toy_collection(tmp_path / "toy.zarr", cases=1, slices=1)
     study = write_study(tmp_path, "name: a\nmodels: [tinny]\nstrategies: [box]\n")
-    assert run(["parity", "plan", str(study), "-c", str(collection)]) == 2
+    assert run(["plan", str(study), "-c", str(collection)]) == 2
     assert "did you mean 'tiny'?" in capsys.readouterr().err
     study = write_study(tmp_path, "name: a\nmodels: [tiny]\nstrategies: [box]\ndatasets: [tox]\n")
-    assert run(["parity", "plan", str(study), "-c", str(collection)]) == 2
+    assert run(["plan", str(study), "-c", str(collection)]) == 2
     assert "toy" in capsys.readouterr().err
 
 
 def test_plan_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     collection = toy_collection(tmp_path / "toy.zarr", cases=1, slices=2)
     study = write_study(tmp_path)
-    assert run(["parity", "plan", str(study), "-c", str(collection)]) == 0
+    assert run(["plan", str(study), "-c", str(collection)]) == 0
     said = capsys.readouterr().out
     assert "1 unit, 2 slices, 4 objects, 80 trials" in said
     assert "to run: new" in said
@@ -99,7 +99,7 @@ def test_help_says_the_exit_codes_and_names_a_study_that_is_there(
 ) -> None:
     assert run(["--help"]) == 0
     assert "Exit codes" in capsys.readouterr().out
-    for verb in ("parity", "plan", "evaluate"):
+    for verb in ("plan", "evaluate"):
         assert run([verb, "--help"]) == 0
         assert "studies/shared_data.yaml" in capsys.readouterr().out.replace("\n", " ")
 
