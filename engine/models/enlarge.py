@@ -180,17 +180,24 @@ def _span(starts: Ints, ends: Ints, first: int, last: int, low: int) -> tuple[in
 
 @compiled
 def _row(
-    near: Floats, weights: Floats, offset: np.float32, mask: NDArray[np.uint8]
+    one: Floats,
+    two: Floats,
+    three: Floats,
+    weights: tuple[np.float32, np.float32, np.float32],
+    offset: np.float32,
+    mask: NDArray[np.uint8],
 ) -> tuple[int, int, int]:
-    """One row of the mask from three rows of logits; pixels above 0, +offset and -offset."""
-    one, two, three = weights[0], weights[1], weights[2]
-    above = inner = outer = np.uint32(0)
+    """A row of the mask from three rows of logits; pixels above 0, +offset and -offset.
+
+    Whole rows, one after another in memory: only then does the loop become vector instructions.
+    """
+    above = inner = outer = np.int32(0)
     for x in range(len(mask)):
-        value = one * near[0, x] + two * near[1, x] + three * near[2, x]
+        value = weights[0] * one[x] + weights[1] * two[x] + weights[2] * three[x]
         mask[x] = value > np.float32(0)
-        above += np.uint32(value > np.float32(0))
-        inner += np.uint32(value > offset)
-        outer += np.uint32(value > -offset)
+        above += np.int32(value > np.float32(0))
+        inner += np.int32(value > offset)
+        outer += np.int32(value > -offset)
     return int(above), int(inner), int(outer)
 
 
@@ -243,7 +250,14 @@ def _enlarge(
             x0 = np.searchsorted(first_column, left - 2)
             x1 = np.searchsorted(first_column, right + 1)
             mask = masks[k, y, x0:x1]
-            found = _row(wide[r : r + 3, x0:x1], row_weights[:, y], offset, mask)
+            found = _row(
+                wide[r, x0:x1],
+                wide[r + 1, x0:x1],
+                wide[r + 2, x0:x1],
+                (row_weights[0, y], row_weights[1, y], row_weights[2, y]),
+                offset,
+                mask,
+            )
             inner, outer = inner + found[1], outer + found[2]
             if found[0]:
                 top, bottom = min(top, y), y
