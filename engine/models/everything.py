@@ -76,13 +76,15 @@ def segment_everything(
     Args:
         decoder: of the model that made the embedding.
         input_size: side of the model's input.
-        numerics: `everything_batch` grid points go through the decoder at once.
+        numerics: `everything_batch` grid points go through the decoder at once, and at most
+            `mask_bytes` of unpacked masks exist at once.
     """
     points = grid_points(params.points_per_side, embedding.height, embedding.width)
+    search = _Search(decoder, embedding, params, input_size, numerics.mask_bytes)
     step = numerics.everything_batch
     found = _concatenate(
         [
-            _batch(decoder, embedding, points[start : start + step], start, params, input_size)
+            search.near(points[start : start + step], start * MASKS_PER_POINT)
             for start in range(0, len(points), step)
         ]
     )
@@ -112,41 +114,56 @@ def suppress(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
     return np.asarray(kept.numpy(), dtype=np.intp)
 
 
-def _batch(
-    decoder: PromptDecoder,
-    embedding: Embedding,
-    points: NDArray[np.float64],
-    first_point: int,
-    params: EverythingParams,
-    input_size: int,
-) -> _Found:
-    """One decoder pass: drop by predicted IoU, make masks of the rest, drop by stability."""
-    height, width = embedding.height, embedding.width
-    device = embedding.features.embedding.device
-    frame = to_input_frame(points, height, width, input_size)
-    # float64 as in SAM's generator: the prompt encoder rounds after shifting and dividing.
-    coords = torch.as_tensor(frame, device=device)[:, None, :]
-    labels = torch.ones((len(points), 1), dtype=torch.int32, device=device)
-    attended = decoder.attend(embedding.features, PromptTensors(coords, labels, None))
-    iou = decoder.predicted_iou(attended)[:, MULTIMASK_TOKENS]
-    likely = torch.ones_like(iou, dtype=torch.bool)
-    if params.pred_iou_thresh > 0:
-        likely = iou > params.pred_iou_thresh
-    some = likely.any(dim=1)
-    logits = decoder.logits(attended.take(some), MULTIMASK_TOKENS)[likely[some]]
-    raw = torch.arange(iou.numel(), device=device).view(iou.shape)[likely]
-    seen = measured(logits, height, width, input_size, params.stability_score_offset)
-    stability = stability_scores(seen)
-    keep = np.ones(len(stability), np.bool_)
-    if params.stability_score_thresh > 0:
-        keep = stability >= np.float32(params.stability_score_thresh)
-    return _Found(
-        packed=np.packbits(seen.masks[keep], axis=-1),
-        boxes=seen.boxes[keep].astype(np.float32),
-        predicted_iou=iou[likely].cpu().numpy().astype(np.float32)[keep],
-        stability_score=stability[keep],
-        raw_index=(raw.cpu().numpy() + first_point * MASKS_PER_POINT)[keep],
-    )
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """One slice's search for masks."""
+
+    decoder: PromptDecoder
+    embedding: Embedding
+    params: EverythingParams
+    input_size: int
+    mask_bytes: int
+
+    def near(self, points: NDArray[np.float64], first_raw: int) -> _Found:
+        """One decoder pass: drop by predicted IoU, make masks of the rest, drop by stability."""
+        embedding, threshold = self.embedding, self.params.pred_iou_thresh
+        device = embedding.features.embedding.device
+        frame = to_input_frame(points, embedding.height, embedding.width, self.input_size)
+        # float64 as in SAM's generator: the prompt encoder rounds after shifting and dividing.
+        coords = torch.as_tensor(frame, device=device)[:, None, :]
+        labels = torch.ones((len(points), 1), dtype=torch.int32, device=device)
+        attended = self.decoder.attend(embedding.features, PromptTensors(coords, labels, None))
+        iou = self.decoder.predicted_iou(attended)[:, MULTIMASK_TOKENS]
+        likely = iou > threshold if threshold > 0 else torch.ones_like(iou, dtype=torch.bool)
+        some = likely.any(dim=1)
+        logits = self.decoder.logits(attended.take(some), MULTIMASK_TOKENS)[likely[some]]
+        ious = iou[likely].cpu().numpy().astype(np.float32)
+        raw = first_raw + np.flatnonzero(likely.cpu().numpy())
+        step = max(1, self.mask_bytes // (embedding.height * embedding.width))
+        return _concatenate(
+            [
+                self._stable(logits[k : k + step], ious[k : k + step], raw[k : k + step])
+                for k in range(0, max(1, len(raw)), step)
+            ]
+        )
+
+    def _stable(
+        self, logits: torch.Tensor, iou: NDArray[np.float32], raw: NDArray[np.int64]
+    ) -> _Found:
+        """The masks of float[k, l, l] logits whose stability reaches its threshold."""
+        height, width, params = self.embedding.height, self.embedding.width, self.params
+        seen = measured(logits, height, width, self.input_size, params.stability_score_offset)
+        stability = stability_scores(seen)
+        keep = np.ones(len(stability), np.bool_)
+        if params.stability_score_thresh > 0:
+            keep = stability >= np.float32(params.stability_score_thresh)
+        return _Found(
+            packed=np.packbits(seen.masks[keep], axis=-1),
+            boxes=seen.boxes[keep].astype(np.float32),
+            predicted_iou=iou[keep],
+            stability_score=stability[keep],
+            raw_index=raw[keep],
+        )
 
 
 def stability_scores(seen: Measured) -> NDArray[np.float32]:

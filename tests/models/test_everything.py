@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +20,7 @@ from engine.collection.phantoms import FAMILIES
 from engine.collection.phantoms.base import subject_generator
 from engine.models import load_model
 from engine.models.base import EverythingMasks, Image
-from engine.models.enlarge import mask_boxes
+from engine.models.enlarge import Measured, mask_boxes, measured
 from engine.models.everything import grid_points, suppress
 from engine.models.sam import SamModel
 from engine.study import EverythingParams, Intensity
@@ -171,6 +172,25 @@ def test_ties_keep_grid_order(scattered: SamModel) -> None:
     assert len(found) > ENOUGH
     assert position == sorted(position)
     assert_equal(found, by_library(model, image, params))
+
+
+def test_unpacked_masks_are_bounded(scattered: SamModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large slice must not hold all masks of a pass as bytes; the result is the same."""
+    image = smooth_image((40, 30))
+    whole = all_masks(scattered, image, points_per_side=4)
+    seen: list[int] = []
+
+    def spy(logits: torch.Tensor, *arguments: Any) -> Measured:
+        seen.append(len(logits))
+        return measured(logits, *arguments)
+
+    monkeypatch.setattr("engine.models.everything.measured", spy)
+    small = replace(scattered.numerics, mask_bytes=5 * 40 * 30)
+    bounded = SamModel(scattered.card, scattered.network, small, scattered.device)
+    found = all_masks(bounded, image, points_per_side=4)
+    assert seen == [5] * 9 + [3]
+    for name in ("packed", "predicted_iou", "stability_score", "points", "mask_index"):
+        assert np.array_equal(getattr(found, name), getattr(whole, name))
 
 
 def test_nothing_left_at_the_default_thresholds(tiny: SamModel) -> None:
