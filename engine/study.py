@@ -28,9 +28,9 @@ class EverythingParams(Frozen):
     """Settings of the Everything strategy; defaults are SAM's own (protocol section 2, S1)."""
 
     points_per_side: int = Field(32, ge=1, le=512)
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
+    pred_iou_thresh: float = Field(0.88, allow_inf_nan=False)
+    stability_score_thresh: float = Field(0.95, allow_inf_nan=False)
+    stability_score_offset: float = Field(1.0, ge=0, allow_inf_nan=False)
     box_nms_thresh: float = Field(0.7, ge=0, le=1)
 
 

@@ -44,18 +44,17 @@ def on_axes_of(image: RawImage, label: RawImage) -> RawImage:
         back[old, new] = -1.0 if flip else 1.0
         back[old, 3] = label.array.shape[old] - 1 if flip else 0
     affine = label.affine @ back
-    if not _same_place(image, affine):
+    if not _same_place(image.affine, affine):
         return label
     spacing = label.spacing_mm and tuple(label.spacing_mm[axis] for axis in axes)
     array = label.array.transpose(order)[steps]
     return replace(label, array=array, affine=affine, spacing_mm=spacing)
 
 
-def _same_place(image: RawImage, affine: NDArray[np.float64]) -> bool:
-    """Whether a grid starts where the image's does, within the tolerance of one voxel."""
-    assert image.affine is not None
-    offset = affine[:3, 3] - image.affine[:3, 3]
-    return bool((np.abs(np.linalg.solve(image.affine[:3, :3], offset)) <= TOLERANCE).all())
+def _same_place(image: NDArray[np.float64], label: NDArray[np.float64]) -> bool:
+    """Whether two grids, by their affines, start together: within the tolerance of one voxel."""
+    offset = label[:3, 3] - image[:3, 3]
+    return bool((np.abs(np.linalg.solve(image[:3, :3], offset)) <= TOLERANCE).all())
 
 
 def in_order_of(image: RawImage, label: RawImage, path: str) -> RawImage:

@@ -5,7 +5,7 @@ the numbers in the names do not object.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
@@ -47,32 +47,54 @@ def check_pairs(slices: Sequence[str], labels: Sequence[str], path: str) -> None
     """Whether the n-th label may be that of the n-th slice; both in natural order.
 
     With a file missing on each side, at another place, the counts agree and every mask between
-    lies on its neighbour's slice. So the numbers in the names must differ by the same everywhere,
-    or neither side may have a gap (slices 2, 4, 6 and masks 0, 1, 2).
+    lies on its neighbour's slice. So: where a name is on both sides, all names must be equal;
+    else a number that is the same in every pair and another in each is the slice's; else the
+    numbers must differ by the same everywhere, or neither side may have a gap (2, 4 and 0, 1).
 
     Raises:
         CaseRefusedError: `shape_mismatch` with the first pair that does not fit.
     """
-    ours, theirs = _numbers(slices), _numbers(labels)
-    width = min(len(ours[0]), len(theirs[0]))
-    if width == 0 or (_is_even(ours) and _is_even(theirs)):
-        return
-    offsets = [
-        tuple(b - a for a, b in zip(our[-width:], their[-width:], strict=True))
-        for our, their in zip(ours, theirs, strict=True)
-    ]
-    wrong = [place for place, offset in enumerate(offsets) if offset != offsets[0]]
-    if wrong:
+    wrong = _misfit([_stem(name) for name in slices], [_stem(name) for name in labels])
+    if wrong is not None:
         raise CaseRefusedError(
-            "the numbers in the names of slices and labels do not fit together",
+            "the names of slices and labels do not fit together",
             code="shape_mismatch",
             where=path,
-            got=f"slice {slices[wrong[0]]} beside label {labels[wrong[0]]}, "
-            f"after slice {slices[0]} beside label {labels[0]}",
-            expected="the same difference in every pair, or no gap on either side",
+            got=f"slice {slices[wrong]} beside label {labels[wrong]}",
+            expected="equal names, or numbers with the same difference in every pair, "
+            "or no gap on either side",
             remedy="complete the folders, or name labels as their slices; "
             "which slice a label belongs to cannot be guessed",
         )
+
+
+def _misfit(ours: Sequence[str], theirs: Sequence[str]) -> int | None:
+    """Place of the first pair that does not fit; None: all do."""
+    if not set(ours).isdisjoint(theirs):
+        return _first(one != two for one, two in zip(ours, theirs, strict=True))
+    for names in (ours, theirs):
+        bare = [not re.search(r"\d", name) for name in names]
+        if any(bare) and not all(bare):
+            return bare.index(True)
+    left, right = _numbers(ours), _numbers(theirs)
+    width = min(len(left[0]), len(right[0]))
+    if width == 0 or _share_a_number(left, right) or (_is_even(left) and _is_even(right)):
+        return None
+    offsets = [
+        tuple(b - a for a, b in zip(one[-width:], two[-width:], strict=True))
+        for one, two in zip(left, right, strict=True)
+    ]
+    return _first(offset != offsets[0] for offset in offsets)
+
+
+def _first(flags: Iterable[bool]) -> int | None:
+    return next((place for place, flag in enumerate(flags) if flag), None)
+
+
+def _share_a_number(left: Numbers, right: Numbers) -> bool:
+    """Whether a number of the names, another in each, is the same in every pair."""
+    columns = [column for column in zip(*left, strict=True) if len(set(column)) == len(column)]
+    return any(column in columns for column in zip(*right, strict=True))
 
 
 def _numbers(names: Sequence[str]) -> Numbers:
@@ -80,7 +102,7 @@ def _numbers(names: Sequence[str]) -> Numbers:
 
     The number of a slice need not be the last: `i0001,0000b.dcm`, `i0002,0000b.dcm`.
     """
-    groups = [[int(digits) for digits in re.findall(r"\d+", _stem(name))] for name in names]
+    groups = [[int(digits) for digits in re.findall(r"\d+", name)] for name in names]
     depth = min(len(group) for group in groups)
     tails = [group[len(group) - depth :] for group in groups]
     varying = [k for k in range(depth) if len({tail[k] for tail in tails}) > 1]

@@ -157,13 +157,24 @@ class _Search:
         keep = np.ones(len(stability), np.bool_)
         if params.stability_score_thresh > 0:
             keep = stability >= np.float32(params.stability_score_thresh)
+        masks = seen.masks[keep]
         return _Found(
-            packed=np.packbits(seen.masks[keep], axis=-1),
-            boxes=seen.boxes[keep].astype(np.float32),
+            packed=np.packbits(masks, axis=-1),
+            boxes=mask_boxes(masks),
             predicted_iou=iou[keep],
             stability_score=stability[keep],
             raw_index=raw[keep],
         )
+
+
+def mask_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32[k, 4], XYXY inclusive pixel corners of bool[k, y, x]; zeros for an empty mask."""
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+        if len(rows):
+            box[:] = columns[0], rows[0], columns[-1], rows[-1]
+    return boxes
 
 
 def stability_scores(seen: Measured) -> NDArray[np.float32]:

@@ -52,7 +52,7 @@ class NetworkConfig(Frozen):
     """All that turns tensors into a function: sizes, heads, windows and normalisation."""
 
     input_size: int = Field(1024, ge=16, le=4096)
-    patch_size: int = Field(16, ge=1)
+    patch_size: int = Field(16, ge=4)  # masks have 4 x 4 logits a patch, none finer than a pixel
     encoder: EncoderConfig
     decoder: DecoderConfig = DecoderConfig()
     pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)

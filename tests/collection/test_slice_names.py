@@ -30,7 +30,16 @@ FITTING = {
     "another start, a gap on both sides": (["a1", "a2", "a4"], ["m0", "m1", "m3"]),
     "steps of two and of one": (["a2.png", "a4.png", "a6.png"], ["m0.png", "m1.png", "m2.png"]),
     "no digits in the masks": (["a1", "a2", "a4"], ["x", "y", "z"]),
-    "one mask without digits": (["a1", "a2", "a4"], ["m", "m1", "m2"]),
+    "names on both sides, with gaps": (
+        ["a1.dcm", "a2.dcm", "a4.dcm"],
+        ["a1.png", "a2.png", "a4.png"],
+    ),
+    "a number beside a time": (["a_001_0815", "a_002_0911", "a_004_0811"], ["m1", "m2", "m4"]),
+    "a number before another that varies": (
+        ["s1", "s2", "s3"],
+        ["s1_a10", "s2_a13", "s3_a11"],
+    ),
+    "a slice and a repetition": (["p1_s1", "p1_s2", "p1_s4"], ["m1_s1_r1", "m1_s2_r1", "m1_s4_r2"]),
     "a number that is the same everywhere": (["a1_v2", "a2_v2", "a3_v2"], ["m5", "m6", "m7"]),
     "the number of CHAOS is not the last": (
         ["i0000,0000b.dcm", "i0001,0000b.dcm", "i0002,0000b.dcm"],
@@ -55,9 +64,26 @@ WRONG = {
         ["IMG-001", "IMG-002", "IMG-003", "IMG-005"],
         "slice IMG-004 beside label IMG-003",
     ),
+    "the missing files are at both ends": (
+        ["IMG-001.dcm", "IMG-002.dcm", "IMG-003.dcm"],
+        ["IMG-002.png", "IMG-003.png", "IMG-004.png"],
+        "IMG-001.dcm beside label IMG-002.png",
+    ),
+    "even steps, and names on both sides": (
+        ["I-2", "I-4", "I-6"],
+        ["I-4", "I-5", "I-6"],
+        "I-2 beside",
+    ),
+    "two names": (["I-1", "I-5"], ["I-1", "I-2"], "I-5 beside label I-2"),
+    "a name without digits among names on both sides": (
+        ["I-1", "I-2", "I-4", "I-5"],
+        ["I-1", "I-2", "I-3", "mask"],
+        "I-4 beside label I-3",
+    ),
+    "one mask without digits": (["a1", "a2", "a4"], ["m", "m1", "m2"], "a1 beside label m"),
     "only the slices have a gap": (["a1", "a2", "a4"], ["m1", "m2", "m3"], "a4 beside label m3"),
     "only the masks have a gap": (["a1", "a2", "a3"], ["m1", "m3", "m4"], "a2 beside label m3"),
-    "the first of the slices": (["a2", "a3", "a5"], ["a1", "a3", "a5"], "a3 beside label a3"),
+    "the first of the slices": (["a2", "a3", "a5"], ["m1", "m3", "m5"], "a3 beside label m3"),
     "the number of CHAOS is not the last": (
         ["i0000,0000b.dcm", "i0001,0000b.dcm", "i0003,0000b.dcm"],
         ["liver_GT_000.png", "liver_GT_001.png", "liver_GT_002.png"],

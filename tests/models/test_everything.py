@@ -20,8 +20,8 @@ from engine.collection.phantoms import FAMILIES
 from engine.collection.phantoms.base import subject_generator
 from engine.models import load_model
 from engine.models.base import EverythingMasks, Image
-from engine.models.enlarge import Measured, mask_boxes, measured
-from engine.models.everything import grid_points, suppress
+from engine.models.enlarge import Measured, measured
+from engine.models.everything import grid_points, mask_boxes, suppress
 from engine.models.sam import SamModel
 from engine.study import EverythingParams, Intensity
 
@@ -191,6 +191,34 @@ def test_unpacked_masks_are_bounded(scattered: SamModel, monkeypatch: pytest.Mon
     assert seen == [5] * 9 + [3]
     for name in ("packed", "predicted_iou", "stability_score", "points", "mask_index"):
         assert np.array_equal(getattr(found, name), getattr(whole, name))
+
+
+def test_thresholds_at_a_score_itself(scattered: SamModel) -> None:
+    """A predicted IoU must exceed its threshold, a stability reach it; 0 keeps everything."""
+    image = smooth_image((60, 50))
+    raw = all_masks(scattered, image, points_per_side=6, stability_score_offset=0.01)
+    every = len(raw)
+    assert every == 3 * 36
+    likely = float(np.sort(raw.predicted_iou)[every // 3])
+    found = all_masks(scattered, image, points_per_side=6, pred_iou_thresh=likely)
+    assert len(found) == np.count_nonzero(raw.predicted_iou > np.float32(likely))
+    stable = float(np.sort(raw.stability_score)[every // 2])
+    assert stable > 0
+    found = all_masks(
+        scattered, image, points_per_side=6, stability_score_offset=0.01,
+        stability_score_thresh=stable,
+    )  # fmt: skip
+    assert len(found) == np.count_nonzero(raw.stability_score >= np.float32(stable))
+    below = SamModel(scattered.card, _doubting(scattered), scattered.numerics, scattered.device)
+    assert len(all_masks(below, image, points_per_side=6, pred_iou_thresh=0)) == every
+
+
+def _doubting(model: SamModel) -> Any:
+    """A network whose predicted IoU is below 0."""
+    network = copy.deepcopy(model.network)
+    with torch.no_grad():
+        network.mask_decoder.iou_prediction_head.layers[-1].bias -= 100
+    return network
 
 
 def test_nothing_left_at_the_default_thresholds(tiny: SamModel) -> None:
