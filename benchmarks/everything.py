@@ -25,6 +25,7 @@ from segment_anything import SamAutomaticMaskGenerator
 from engine.collection.reading import read_slices
 from engine.models.base import EverythingMasks
 from engine.models.numerics import numerics_of
+from engine.models.plain import as_rgb
 from engine.models.registry import load_model
 from engine.models.sam import SamModel
 from engine.planning import plan_study, read_study
@@ -48,8 +49,7 @@ def plain(
     generator: SamAutomaticMaskGenerator, scene: Scene
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """The library's records, and each object's best Dice."""
-    image = scene.image if scene.image.ndim == 3 else np.repeat(scene.image[..., None], 3, axis=2)
-    records: list[dict[str, Any]] = generator.generate(image)
+    records: list[dict[str, Any]] = generator.generate(as_rgb(scene.image))
     best = [
         max(
             (2 * np.sum(r["segmentation"] & t.mask) / (r["area"] + t.mask.sum()) for r in records),

@@ -31,13 +31,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
-from segment_anything import SamPredictor
 
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.evaluate import Evaluator
 from engine.models.decoding import low_res_logits, prompt_tensors
 from engine.models.numerics import Numerics, numerics_of, prompt_batches
+from engine.models.plain import PlainSam
 from engine.models.registry import load_model
 from engine.models.sam import SamModel
 from engine.plan import Plan, UnitTask
@@ -61,11 +61,6 @@ class Work:
     scene: Scene
     prompts: tuple[tuple[Prompt, ...], ...]
     truths: tuple[tuple[Mask, ...], ...]
-
-    @property
-    def rgb(self) -> NDArray[np.uint8]:
-        image = self.scene.image
-        return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
     def __len__(self) -> int:
         return sum(map(len, self.prompts))
@@ -122,25 +117,21 @@ def samscope(clock: Clock, study: Study, model: SamModel, numerics: Numerics, wo
             clock.seconds[stage] = clock.seconds.get(stage, 0.0) + seconds
 
 
-def plain(clock: Clock, predictor: SamPredictor, work: Work) -> None:
+def plain(clock: Clock, sam: PlainSam, work: Work) -> None:
     """As a script around SamPredictor and MedPy does it."""
     started = perf_counter()
-    clock.time("embed", lambda: predictor.set_image(work.rgb))
+    clock.time("embed", lambda: sam.look_at(work.scene.image))
     for prompts, truths in zip(work.prompts, work.truths, strict=True):
         for prompt, truth in zip(prompts, truths, strict=True):
-            masks, iou, _ = clock.time("decode", lambda p=prompt: predictor.predict(**_asked(p)))
+            masks, iou = clock.time("decode", lambda p=prompt: plain_masks(sam, p))
             clock.time("score", lambda m=masks, i=iou, t=truth: plain_scores(m, i, t))
     clock.seconds["all"] = clock.seconds.get("all", 0.0) + perf_counter() - started
 
 
-def _asked(prompt: Prompt) -> dict[str, Any]:
-    points, box = prompt.points, prompt.box
-    return {
-        "point_coords": np.array([[p.x, p.y] for p in points]) if points else None,
-        "point_labels": np.array([int(p.positive) for p in points]) if points else None,
-        "box": None if box is None else np.array([box.x0, box.y0, box.x1, box.y1]),
-        "multimask_output": True,
-    }
+def plain_masks(sam: PlainSam, prompt: Prompt) -> tuple[Mask, NDArray[np.float32]]:
+    """Three masks and their predicted IoU."""
+    logits, iou = sam.predict(prompt, multimask=True)
+    return logits > 0, iou
 
 
 def plain_scores(masks: Mask, iou: NDArray[np.float32], truth: Mask) -> list[tuple[float, ...]]:
@@ -196,7 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = load_model(plan.study.models[0])
     if not isinstance(model, SamModel):
         raise SystemExit("the study's first model is no SAM")
-    predictor = SamPredictor(model.network)
+    sam = PlainSam(model)
     some = list(works(plan, str(place), said.slices, said.objects))
     clocks: dict[str, list[Clock]] = {"samscope": [], "plain": [], "floor": []}
     samscope(Clock(), plan.study, model, numerics, some[0])  # compiles
@@ -206,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for work in some:
             samscope(clocks["samscope"][-1], plan.study, model, numerics, work)
             floor(clocks["floor"][-1], model, work)
-            plain(clocks["plain"][-1], predictor, work)
+            plain(clocks["plain"][-1], sam, work)
     print(_table(clocks, some))
 
 

@@ -328,23 +328,22 @@ def plan(
 def parity(
     study: StudyFile,
     collection: Collection,
-    slices: Annotated[int, typer.Option(help="Slices, evenly over the study.", min=1)] = 12,
+    slices: Annotated[int, typer.Option(help="Slices of each modality.", min=1)] = 3,
     objects: Annotated[int, typer.Option(help="Objects of each slice.", min=1)] = 2,
     bound: Annotated[
         float | None,
-        typer.Option(
-            help="Largest |Dice difference| of a mask; without one, what rounding explains.", min=0
-        ),
+        typer.Option(help="Judge by |Dice difference| of any mask alone, not by pixels.", min=0),
     ] = None,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Of the fast path.")] = "cpu",
 ) -> int:
     """Compare a study's trials with segment_anything's own predictor: pixels, picks and Dice.
 
-    Answers every trial of some slices both ways, and says per model and modality how many pixels
-    differ, how many of them by more than rounding, how many selections, and the mean difference of
-    Dice with its interval over subjects. Exit code 1 where the bound is broken.
+    Answers every prompted trial of some slices both ways, and says per model and modality how many
+    pixels and selections differ, how many of them by more than rounding, and the mean difference of
+    Dice with its interval over subjects. Exit code 1 where rounding does not explain them, or a
+    mask's Dice moved beyond the bound. Everything and models other than SAM are not compared.
 
-    Example: `samscope parity studies/shared_data.yaml --collection collection.zarr --slices 24`
+    Example: `samscope parity studies/shared_data.yaml --collection collection.zarr --slices 8`
     """
     from engine.commands.parity import parity_command
 

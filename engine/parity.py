@@ -1,8 +1,8 @@
 """How far a model's fast path is from asking it the plain way, trial by trial.
 
-Precision and arrangement move last bits; a study should know by how much. Every trial of some
-slices is answered both ways: by the model as a run does it, and by segment_anything's predictor in
-float32, one prompt at a time.
+Precision and arrangement move last bits; a study should know by how much. Every prompted trial of
+some slices is answered both ways: by the model as a run does it, and by segment_anything's
+predictor in float32, one prompt at a time.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import SamscopeError
 from engine.models.numerics import Numerics
 from engine.models.plain import PlainAnswer, PlainSam
 from engine.models.sam import SamModel
 from engine.scene import Scene
 from engine.scoring.counts import TruthRegion
 from engine.scoring.selection import select
-from engine.study import Strategy, Study
-from engine.trials import Answer, Step, answer, batches, first_steps
+from engine.study import Study
+from engine.trials import Answer, answer, batches, first_steps
 
 PREDICTED_IOU_SLACK = 1e-4
 """Two predicted IoUs nearer than this may be told apart differently."""
@@ -35,17 +36,15 @@ class TrialParity:
         flipped: pixels in one mask only; `beyond`: of them, more than rounding explains.
         dice_difference: fast minus plain, of the mask each way selects by predicted IoU.
         largest: largest |Dice difference| of a candidate.
-        excess: candidates whose Dice differs by more than their flipped pixels explain.
-        other_picks: selections (of three) that differ; `unexplained`: of them, not by a near tie.
+        other_picks: selections (of three) that differ; `unexplained`: of them, not by a tie that
+            pixels which round, or a last digit of the predicted IoU, can turn.
     """
 
-    strategy: str
     pixels: int
     flipped: int
     beyond: int
     dice_difference: float
     largest: float
-    excess: int
     other_picks: int
     unexplained: int
 
@@ -56,7 +55,7 @@ def compare(
     """Every prompted first-step trial of a slice, both ways.
 
     Raises:
-        SamscopeError: whatever the model could not answer.
+        SamscopeError: a trial the model could not answer.
     """
     plain.look_at(scene.image)
     embedding = model.embed([scene.image])[0]
@@ -67,50 +66,43 @@ def compare(
         for batch in batches(steps, scene, model, numerics):
             for step, said in zip(batch, answer(model, embedding, batch), strict=True):
                 if isinstance(said, Exception):
-                    raise said
-                yield _trial(strategy, step, said, plain.answer(step.prompt))
+                    raise SamscopeError(
+                        "a trial failed, so there is nothing to compare",
+                        where=f"{step.target.ref.object_id}, {strategy.name}",
+                        got=said,
+                        remedy="samscope evaluate records such trials as failures and goes on",
+                    ) from said
+                yield compare_trial(step.target.border.region, said, plain.answer(step.prompt))
 
 
-def _trial(strategy: Strategy, step: Step, fast: Answer, plain: PlainAnswer) -> TrialParity:
-    region, gt_px = step.target.border.region, step.target.border.gt_px
-    differ = fast.masks != plain.masks
-    flipped = differ.sum(axis=(1, 2))
-    counts = [_counts(region, masks) for masks in (fast.masks, plain.masks)]
+def compare_trial(region: TruthRegion, fast: Answer, plain: PlainAnswer) -> TrialParity:
+    """One trial, both ways; `region` is its object's."""
+    gt_px = region.gt_px
+    differ, rounds = fast.masks != plain.masks, plain.rounds()
+    counts = [region.count_all(masks) for masks in (fast.masks, plain.masks)]
     dice = [2 * tp / (pred_px + gt_px) for tp, pred_px in counts]
-    gaps = np.abs(dice[0] - dice[1])
-    # tp and pred_px each move by at most the pixels that flipped.
-    reach = 2 * flipped / (np.minimum(counts[0][1], counts[1][1]) + gt_px)
     picks = [
         select(range(4), tp.tolist(), pred_px.tolist(), iou.tolist(), gt_px)
         for (tp, pred_px), iou in zip(
             counts, (fast.predicted_iou, plain.predicted_iou), strict=True
         )
     ]
-    other = [name for name in picks[0] if picks[0][name] != picks[1][name]]
+    # By how much pixels that round can move a candidate's Dice: tp and pred_px by one for each.
+    reach = 2 * (differ & rounds).sum(axis=(1, 2)) / (counts[1][1] + gt_px)
     slack = {"oracle": float(2 * reach.max()), "predicted_iou": PREDICTED_IOU_SLACK}
     by: dict[str, NDArray[np.floating]] = {
         "oracle": dice[1],
         "predicted_iou": plain.predicted_iou,
     }
+    other = [name for name in picks[0] if picks[0][name] != picks[1][name]]
+    apart = {n: abs(float(by[n][picks[0][n]]) - float(by[n][picks[1][n]])) for n in other}
     chosen = [way["predicted_iou"] for way in picks]
     return TrialParity(
-        strategy=strategy.name,
         pixels=int(differ.size),
-        flipped=int(flipped.sum()),
-        beyond=int((differ & ~plain.rounds()).sum()),
+        flipped=int(differ.sum()),
+        beyond=int((differ & ~rounds).sum()),
         dice_difference=float(dice[0][chosen[0]] - dice[1][chosen[1]]),
-        largest=float(gaps.max()),
-        excess=int((gaps > reach + 1e-12).sum()),
+        largest=float(np.abs(dice[0] - dice[1]).max()),
         other_picks=len(other),
-        unexplained=sum(
-            bool(abs(by[name][picks[0][name]] - by[name][picks[1][name]]) > slack[name])
-            for name in other
-        ),
+        unexplained=sum(apart[name] > slack[name] for name in other),
     )
-
-
-def _counts(
-    region: TruthRegion, masks: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """tp and pred_px, int64[4] each."""
-    return region.count_all(masks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,25 +13,35 @@ from rich.progress import track
 from engine.analysis.bootstrap import interval
 from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
-from engine.commands.say import count, out, say_untrained, table
+from engine.commands.say import out, say_untrained, table
 from engine.errors import UserError
+from engine.models.base import Model
 from engine.models.numerics import numerics_of
 from engine.models.plain import PlainSam
 from engine.models.registry import load_model
 from engine.models.sam import SamModel
 from engine.parity import TrialParity, compare
 from engine.planning import Planning, plan_study, read_study
+from engine.prompts.sampling import even_indices
 from engine.scene import make_scene
 from engine.stores import Place
+from engine.study import Study
 
 
 @dataclass
 class _Group:
-    """Trials of one model and modality, with the subject of each."""
+    """Slices of one model and modality: their trials, and the subject of each trial."""
 
     slices: int = 0
     trials: list[TrialParity] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
+
+    def add(self, trials: Iterable[TrialParity], subject: str) -> None:
+        """Those of one slice."""
+        before = len(self.trials)
+        self.trials += trials
+        self.subjects += [subject] * (len(self.trials) - before)
+        self.slices += 1
 
 
 def parity_command(
@@ -44,61 +54,81 @@ def parity_command(
     device: str,
 ) -> int:
     """Print differences per model and modality; 1 where a bound is broken."""
-    study = read_study(study_path)
-    numerics = numerics_of(device)
+    study, numerics = read_study(study_path), numerics_of(device)
     planning = plan_study(study, collection, numerics)
-    models = [load_model(choice, device) for choice in study.models]
-    compared = [model for model in models if isinstance(model, SamModel)]
+    models = {choice.name: load_model(choice, device) for choice in study.models}
+    compared, left_out = _parts(study, models)
+    for what in left_out:
+        out(f"not compared: {what}")
     if not compared:
         raise UserError(
-            "no model of this study has a plain way to compare with",
+            "nothing of this study has a plain way to compare with",
             where=str(study_path),
-            got=", ".join(model.card.name for model in models),
-            expected="a model of kind sam",
+            got="; ".join(left_out),
+            expected="a model of kind sam with a prompted strategy",
         )
-    groups: dict[tuple[str, str], _Group] = defaultdict(_Group)
-    refs = _evenly(planning, slices, objects)
-    subjects = _subjects(planning)
+    refs, subjects = _sample(planning, slices, objects), _subjects(planning)
+    broken = []
     for model in compared:
+        groups: dict[str, _Group] = defaultdict(_Group)
         plain = PlainSam(model)
         for ref in track(refs, description=model.card.name, transient=True):
             (pixels,) = read_slices(str(planning.collection), [ref])
-            trials = list(compare(study, model, plain, numerics, make_scene(study, ref, pixels)))
-            if not trials:
-                continue
-            group = groups[model.card.name, ref.modality]
-            group.slices += 1
-            group.trials += trials
-            group.subjects += [subjects[ref.slice_id]] * len(trials)
-    out(
-        f"study {study.name}: {count(len(refs), 'slice')}, {numerics.device} {numerics.dtype} "
-        "against segment_anything's predictor in float32; all masks of every trial"
-    )
-    for name in sorted({name for name, _ in groups}):
-        rows = [_row(m, group, study.seed) for (n, m), group in sorted(groups.items()) if n == name]
-        table(pa.Table.from_pylist(rows), name)
+            scene = make_scene(study, ref, pixels)
+            groups[ref.modality].add(
+                compare(study, model, plain, numerics, scene), subjects[ref.slice_id]
+            )
+        rows = [_row(modality, group, study.seed) for modality, group in sorted(groups.items())]
+        table(pa.Table.from_pylist(rows), f"{model.card.name}, {numerics.device} {numerics.dtype}")
+        broken += [
+            f"{model.card.name}, {modality}"
+            for modality, group in sorted(groups.items())
+            if _breaks(group.trials, bound)
+        ]
     out("flipped: pixels, picks: selections that differ; in brackets, more than rounding explains")
     out("dice: fast minus plain by predicted IoU, 95 % interval over subjects; most: of any mask")
+    if bound is not None:
+        out(f"judged by most <= {bound:g} alone")
     say_untrained(study)
-    broken = [key for key, group in sorted(groups.items()) if _breaks(group.trials, bound)]
-    for name, modality in broken:
-        out(f"broken: {name}, {modality}")
+    for what in broken:
+        out(f"broken: {what}")
     return 1 if broken else 0
 
 
+def _parts(study: Study, models: Mapping[str, Model]) -> tuple[list[SamModel], list[str]]:
+    """Models to compare, and in words what has no plain way."""
+    compared, left_out = [], []
+    for choice in study.models:
+        model = models[choice.name]
+        prompted = [strategy.prompted for strategy in study.strategies_of(choice)]
+        if not isinstance(model, SamModel):
+            left_out.append(f"{choice.name}, which is no SAM")
+            continue
+        if any(prompted):
+            compared.append(model)
+        if not all(prompted):
+            left_out.append(f"Everything of {choice.name}")
+    return compared, left_out
+
+
 def _breaks(trials: Sequence[TrialParity], bound: float | None) -> bool:
-    """Not explained by rounding, or a Dice that moved by more than the study allows."""
+    """Not explained by rounding, or a Dice that moved by more than is allowed."""
     if bound is not None:
         return max(trial.largest for trial in trials) > bound
-    return any(trial.beyond or trial.excess or trial.unexplained for trial in trials)
+    return any(trial.beyond or trial.unexplained for trial in trials)
 
 
-def _evenly(planning: Planning, slices: int, objects: int) -> list[SliceRef]:
-    """Slices evenly over the plan, with the first objects of each."""
-    every = [ref for unit in planning.plan.units for ref in unit.slices if ref.objects]
-    n = min(slices, len(every))
-    chosen = [every[(2 * i + 1) * len(every) // (2 * n)] for i in range(n)]
-    return [replace(ref, objects=ref.objects[:objects]) for ref in chosen]
+def _sample(planning: Planning, slices: int, objects: int) -> list[SliceRef]:
+    """`slices` of each modality, evenly over the plan, with the first `objects` of each."""
+    of: dict[str, list[SliceRef]] = defaultdict(list)
+    for unit in planning.plan.units:
+        for ref in unit.slices:
+            of[ref.modality].append(replace(ref, objects=ref.objects[:objects]))
+    return [
+        refs[place]
+        for _, refs in sorted(of.items())
+        for place in even_indices(len(refs), min(slices, len(refs)))
+    ]
 
 
 def _subjects(planning: Planning) -> dict[str, str]:

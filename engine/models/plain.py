@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from segment_anything import SamPredictor
 
+from engine.errors import SamscopeError
 from engine.models.base import Image
+from engine.models.numerics import deterministic
 from engine.models.sam import SamModel
 from engine.prompts.base import Prompt
 
@@ -45,29 +47,49 @@ class PlainAnswer:
 
 
 class PlainSam:
-    """`SamPredictor` over a model's network, with a prompt in and four candidates out."""
+    """`SamPredictor` over a model's network, without TF32 and with one CPU thread, as the model."""
 
     def __init__(self, model: SamModel) -> None:
         self._predictor = SamPredictor(model.network)
+        self._device = model.device
 
     def look_at(self, image: Image) -> None:
         """Encode a slice: uint8[y, x] or uint8[y, x, 3]."""
-        rgb = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-        self._predictor.set_image(rgb)
+        with deterministic(self._device):
+            self._predictor.set_image(as_rgb(image))
 
-    def answer(self, prompt: Prompt) -> PlainAnswer:
-        """Decode one prompt twice, with and without multimask output."""
+    def predict(
+        self, prompt: Prompt, multimask: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """float32[c, y, x] logits and float32[c] predicted IoU: three masks, or the single one."""
         points, box = prompt.points, prompt.box
-        many, one = (
-            self._predictor.predict(
+        with deterministic(self._device):
+            logits, iou, _ = self._predictor.predict(
                 point_coords=np.array([[p.x, p.y] for p in points]) if points else None,
                 point_labels=np.array([int(p.positive) for p in points]) if points else None,
                 box=None if box is None else np.array([box.x0, box.y0, box.x1, box.y1]),
                 multimask_output=multimask,
                 return_logits=True,
             )
-            for multimask in (True, False)
-        )
-        return PlainAnswer(
-            np.concatenate([many[0], one[0]]), np.concatenate([many[1], one[1]]).astype(np.float32)
-        )
+        return logits, iou
+
+    def answer(self, prompt: Prompt) -> PlainAnswer:
+        """All four candidates of a prompt.
+
+        Raises:
+            SamscopeError: a logit is not finite, so that nothing could be compared.
+        """
+        many, one = self.predict(prompt, multimask=True), self.predict(prompt, multimask=False)
+        logits, iou = (np.concatenate(pair) for pair in zip(many, one, strict=True))
+        if not np.isfinite(logits).all():
+            raise SamscopeError(
+                "the network's logits are not finite",
+                got=f"{np.count_nonzero(~np.isfinite(logits))} of {logits.size}",
+                remedy="check the weights: samscope info CHECKPOINT",
+            )
+        return PlainAnswer(logits, iou)
+
+
+def as_rgb(image: Image) -> Image:
+    """uint8[y, x, 3] of uint8[y, x] or itself."""
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)

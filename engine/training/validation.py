@@ -14,6 +14,7 @@ from engine.models.enlarge import enlarged_masks
 from engine.models.numerics import prompt_batches
 from engine.models.prompt_decoder import CANDIDATE_TOKENS
 from engine.prompts import ObjectGeometry, Prompt
+from engine.prompts.sampling import even_indices
 from engine.prompts.situations import PreparedSituation
 from engine.prompts.strategies import prompter
 from engine.study import Jitter, Strategy
@@ -119,4 +120,4 @@ def evenly(members: tuple[T, ...], most: int | None) -> tuple[T, ...]:
     n = len(members)
     if most is None or n <= most:
         return members
-    return tuple(members[(2 * i + 1) * n // (2 * most)] for i in range(most))
+    return tuple(members[place] for place in even_indices(n, most))

@@ -139,34 +139,26 @@ def test_named_objects_turn_with_their_image(signs: tuple[int, ...]) -> None:
     assert name_objects(numbered, raw, turn, SHAPE, "x.dcm")[0].instance == 4
 
 
-def test_spacing_of_a_recipe_is_slice_row_column(tmp_path: Path) -> None:
-    """Arrays say nothing of space: what the recipe says goes to the axes it means."""
+@pytest.mark.parametrize(
+    ("stored", "in_recipe"),
+    [({}, [3.0, 0.7, 0.5]), ({"spacing": [0.5, 0.7, 3.0]}, [9.0, 8.0, 7.0])],
+    ids=["recipe", "file"],
+)
+def test_spacing_is_the_files_and_else_the_recipes(
+    tmp_path: Path, stored: dict[str, list[float]], in_recipe: list[float]
+) -> None:
+    """A file's runs x, y, z and is believed; a recipe's is slice, row, column."""
     image = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)  # z, y, x
-    np.savez(tmp_path / "a.npz", imgs=image, gts=(image > 3).astype(np.uint8))
+    np.savez(tmp_path / "a.npz", imgs=image, gts=(image > 3).astype(np.uint8), **stored)
     label = {"file": "{case}.npz", "kind": "mask", "structure": "s", "array": "gts", "axes": "zyx"}
     made = recipe(
         series("{case}.npz", label, array="imgs", axes="zyx", orientation="LPS",
-               spacing_mm=[3.0, 0.7, 0.5])
+               spacing_mm=in_recipe)
     )  # fmt: skip
     (spec,) = find_cases(made, tmp_path)
     (case,) = read_case(made, spec, tmp_path)
     assert case.spacing_mm == (3.0, 0.7, 0.5)
     assert (case.plane, case.image.tolist()) == ("axial", image.tolist())
-
-
-def test_an_npz_that_states_its_spacing_is_believed(tmp_path: Path) -> None:
-    """Its spacing runs x, y, z; the recipe's would be slice, row, column."""
-    image = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)  # z, y, x
-    np.savez(tmp_path / "a.npz", imgs=image, gts=(image > 3).astype(np.uint8),
-             spacing=[0.5, 0.7, 3.0])  # fmt: skip
-    label = {"file": "{case}.npz", "kind": "mask", "structure": "s", "array": "gts", "axes": "zyx"}
-    made = recipe(
-        series("{case}.npz", label, array="imgs", axes="zyx", orientation="LPS",
-               spacing_mm=[9.0, 8.0, 7.0])
-    )  # fmt: skip
-    (spec,) = find_cases(made, tmp_path)
-    (case,) = read_case(made, spec, tmp_path)
-    assert case.spacing_mm == (3.0, 0.7, 0.5)
 
 
 def test_a_file_that_states_its_spacing_is_believed(tmp_path: Path) -> None:
