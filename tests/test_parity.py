@@ -146,6 +146,14 @@ def test_another_oracle_is_explained_by_pixels_that_round_alone() -> None:
     assert (found.beyond, found.other_picks, found.unexplained) == (0, 1, 0)
 
 
+def test_a_pixel_that_rounds_does_not_excuse_a_mask() -> None:
+    plain, fast = said(9, 5, 2, 9), said(3, 5, 2, 9)
+    plain[3, 0, 8], fast[3, 0, 8] = 1e-6, -1
+    found = both_ways(fast, plain)
+    assert (found.flipped, found.beyond) == (7, 6)
+    assert (found.other_picks, found.unexplained) == (1, 1)
+
+
 def test_another_choice_of_the_models_own_is_explained_by_a_last_digit() -> None:
     region, masks = TruthRegion.from_mask(TRUTH), said(8, 5, 2, 9)
     for apart, unexplained in ((5e-5, 0), (5e-4, 1)):
@@ -198,6 +206,20 @@ def test_a_broken_bound_ends_with_1(
     assert run(asked) == 1
     assert "broken: tiny, CT" in capsys.readouterr().out
     assert run([*asked, "--bound", "1e-9"]) == 1
+
+
+def test_another_choice_alone_ends_with_1(
+    world: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = SamModel.decode
+
+    def turned(self: SamModel, *asked: Any) -> Candidates:
+        answered = decode(self, *asked)
+        return replace(answered, predicted_iou=1 - answered.predicted_iou)
+
+    monkeypatch.setattr(SamModel, "decode", turned)
+    asked = ["parity", str(world[0]), "--collection", str(world[1]), "--slices", "1"]
+    assert run(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def _row(modality: str, group: _Group, seed: int) -> dict[str, object]:
 
 
 def _short(value: float | None) -> str:
-    return f"{value:.0e}" if value else "0"
+    """One digit, as 2e-7."""
+    return f"{value:.0e}".replace("e-0", "e-") if value else "0"
 
 
 def _total(trials: Sequence[TrialParity], name: str) -> int:

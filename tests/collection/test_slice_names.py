@@ -94,6 +94,11 @@ WRONG = {
         ["s1_1", "s2_1", "s4_1", "s5_2"],
         "s3_1 beside label s4_1",
     ),
+    "a number that is the same in every pair, but not another in each": (
+        ["p1_1", "p1_2", "p2_4"],
+        ["m1_1", "m1_2", "m2_3"],
+        "p2_4 beside label m2_3",
+    ),
     "an UID ends in its number": (["1.2.1", "1.2.2", "1.2.9"], ["m1", "m2", "m3"], "1.2.9 beside"),
     "an ending with a digit": (["a1.jp2", "a2.jp2", "a4.jp2"], ["a1", "a2", "a3"], "a4.jp2 beside"),
 }
