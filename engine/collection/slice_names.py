@@ -47,7 +47,8 @@ def check_pairs(slices: Sequence[str], labels: Sequence[str], path: str) -> None
     """Whether the n-th label may be that of the n-th slice; both in natural order.
 
     With a file missing on each side, at another place, the counts agree and every mask between
-    lies on its neighbour's slice. So: where a name is on both sides, all names must be equal;
+    lies on its neighbour's slice. So: where a name is on both sides, all names must be equal, but
+    for folders that count for themselves, one from 0 and one from 1;
     else a number that is the same in every pair and another in each is the slice's; else the
     numbers must differ by the same everywhere, or neither side may have a gap (2, 4 and 0, 1).
 
@@ -71,6 +72,8 @@ def check_pairs(slices: Sequence[str], labels: Sequence[str], path: str) -> None
 def _misfit(ours: Sequence[str], theirs: Sequence[str]) -> int | None:
     """Place of the first pair that does not fit; None: all do."""
     if not set(ours).isdisjoint(theirs):
+        if _counts(ours) and _counts(theirs):
+            return None
         return _first(one != two for one, two in zip(ours, theirs, strict=True))
     for names in (ours, theirs):
         bare = [not re.search(r"\d", name) for name in names]
@@ -85,6 +88,12 @@ def _misfit(ours: Sequence[str], theirs: Sequence[str]) -> int | None:
         for one, two in zip(left, right, strict=True)
     ]
     return _first(offset != offsets[0] for offset in offsets)
+
+
+def _counts(names: Sequence[str]) -> bool:
+    """Whether the last numbers are 0, 1, 2 ... or 1, 2, 3 ...: a folder that counts for itself."""
+    last = [number[-1:] for number in _numbers(names)]
+    return any(last == [(start + n,) for n in range(len(names))] for start in (0, 1))
 
 
 def _first(flags: Iterable[bool]) -> int | None:

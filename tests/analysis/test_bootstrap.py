@@ -20,7 +20,7 @@ samples = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples, st.integers(0, 2**63), st.booleans())
 def test_intervals_match_the_oracle(
     sample: list[tuple[float, str, str]], seed: int, balanced: bool

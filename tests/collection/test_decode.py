@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -52,7 +52,6 @@ def test_values(dtype: str) -> None:
     np.testing.assert_array_equal(found["a"], array == 1)
 
 
-@settings(deadline=None)
 @given(arrays(np.int32, SHAPE, elements=st.sampled_from([0, 1, 2, 3, -4, 10**9])))
 def test_values_by_plain_comparison(array: NDArray[np.int32]) -> None:
     names = {"one": 1, "two_three": [2, 3], "minus": -4, "huge": 10**9, "whole": [1, 2]}
@@ -142,7 +141,6 @@ def test_wide_colours_refuse() -> None:
     assert error.code == "dtype_mismatch"
 
 
-@settings(deadline=None)
 @given(arrays(np.uint8, (1, 3, 4, 3)))
 def test_nearest_colour_by_plain_search(array: NDArray[np.uint8]) -> None:
     label = source(kind="colours", nearest=True, structures=DISC_AND_CUP, ignore=[[0, 0, 255]])
@@ -208,7 +206,6 @@ def test_the_file_name_names_the_structure() -> None:
     assert list(masks(label, np.ones(SHAPE), structure="spleen")) == ["spleen"]
 
 
-@settings(deadline=None)
 @given(arrays(np.uint16, SHAPE, elements=st.sampled_from([0, 1, 5, 300, 65535])))
 def test_instances(array: NDArray[np.uint16]) -> None:
     found = masks(source(kind="instances", structure="cell", ignore=[5]), array)

@@ -45,7 +45,7 @@ def test_damaged_files_give_a_result_or_a_refusal(
 ) -> None:
     made = prepared(ending, folder)
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck),
+    @settings(max_examples=15, suppress_health_check=list(HealthCheck),
               database=None)  # fmt: skip
     @given(st.integers(0, 2**32))
     def check(number: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
@@ -31,7 +31,6 @@ def images(draw: st.DrawFn, rgb: bool = False) -> NDArray[Any]:
     return draw(npst.arrays(dtype, (*shape, 3) if rgb else shape, elements=elements))
 
 
-@settings(deadline=None)
 @given(st.one_of(images(), images(rgb=True)))
 def test_default_is_the_slices_own_extremes(image: NDArray[Any]) -> None:
     lo, hi = oracle.extremes(image)
@@ -50,7 +49,6 @@ def test_default_is_the_slices_own_extremes(image: NDArray[Any]) -> None:
         assert (rendered.image.min(), rendered.image.max()) == (0, 255)
 
 
-@settings(deadline=None)
 @given(images(), st.data())
 def test_volume_scope_uses_the_cases_extremes(image: NDArray[Any], data: st.DataObject) -> None:
     lo, hi = (float(v) for v in oracle.extremes(image))
@@ -63,7 +61,6 @@ def test_volume_scope_uses_the_cases_extremes(image: NDArray[Any], data: st.Data
     assert rendered.flat == (len(np.unique(rendered.image)) == 1)
 
 
-@settings(deadline=None)
 @given(
     npst.arrays(np.int16, (4, 5)),
     st.floats(-4000, 4000),
@@ -76,7 +73,6 @@ def test_window_clips(image: NDArray[np.int16], centre: float, width: float) -> 
     assert rendered.flat == (len(np.unique(rendered.image)) == 1)
 
 
-@settings(deadline=None)
 @given(npst.arrays(np.int16, (4, 5)), st.integers(0, 98), st.integers(1, 100))
 def test_percentiles_interpolate_linearly(image: NDArray[np.int16], low: int, more: int) -> None:
     high = min(100, low + more)

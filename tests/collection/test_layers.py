@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ def parts(masks: list[NDArray[np.bool_]]) -> list[Part]:
     return [part for part in found if part is not None]
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_every_mask_is_recovered_exactly(masks: list[NDArray[np.bool_]]) -> None:
     labels, meaning = layer(parts(masks), SHAPE)
@@ -33,7 +32,6 @@ def test_every_mask_is_recovered_exactly(masks: list[NDArray[np.bool_]]) -> None
     assert len(meaning) == len(present)
 
 
-@settings(deadline=None)
 @given(MASKS)
 def test_layers_are_first_fit(masks: list[NDArray[np.bool_]]) -> None:
     """No more layers than one plus the largest number of masks another one overlaps."""
@@ -43,7 +41,6 @@ def test_layers_are_first_fit(masks: list[NDArray[np.bool_]]) -> None:
     assert depth <= len(labels) <= 1 + max(overlaps, default=0)
 
 
-@settings(deadline=None)
 @given(arrays(np.uint8, SHAPE, elements=st.integers(0, 9)))
 def test_a_label_map_stays_in_one_layer(values: NDArray[np.uint8]) -> None:
     labels, meaning = layer(parts([values == v for v in range(1, 10)]), SHAPE)
@@ -83,7 +80,6 @@ def test_a_full_layer_makes_room_in_the_next(monkeypatch: pytest.MonkeyPatch) ->
     assert labels.shape[0] == 2
 
 
-@settings(deadline=None)
 @given(MASKS, st.lists(st.integers(0, 2), min_size=7, max_size=7))
 def test_components_are_united(masks: list[NDArray[np.bool_]], names: list[int]) -> None:
     pieces = [

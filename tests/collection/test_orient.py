@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from oracles import orient as oracle
@@ -125,7 +125,6 @@ def test_the_recipe_may_name_the_plane() -> None:
     assert orientation(affine, "sagittal").plane == "sagittal"
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=9, max_size=9))
 def test_axes_are_always_a_permutation(numbers: list[float]) -> None:
     affine = np.eye(4)

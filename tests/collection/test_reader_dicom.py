@@ -439,9 +439,7 @@ def test_float_pixels(tmp_path: Path) -> None:
     assert refused(path).code == "non_finite"
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     angles=st.tuples(*[st.floats(-3, 3)] * 3),
     spacing=st.tuples(*[st.sampled_from([0.3125, 0.7, 1.0, 3.3])] * 3),

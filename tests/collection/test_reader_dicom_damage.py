@@ -219,9 +219,7 @@ def _labels_of(path: Path, raw: RawImage) -> None:
         DICOM.read(path)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["seg", "rt", "slice"]),
     changes=st.lists(

@@ -92,9 +92,7 @@ def test_masks_are_those_that_were_drawn(tmp_path: Path, orientation: tuple[floa
 points = st.tuples(st.integers(-8, 56), st.integers(-8, 44)).map(lambda p: (p[0] / 4, p[1] / 4))
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(polygons=st.lists(st.lists(points, min_size=3, max_size=5), min_size=1, max_size=2))
 @example(polygons=[[(0.0, 0.0), (0.0, 0.0), (3.75, 2.75)]])  # there and back on one line
 def test_pixels_are_those_of_the_oracle(
@@ -110,7 +108,7 @@ def test_pixels_are_those_of_the_oracle(
     np.testing.assert_array_equal(ours, inside(exact, (9, 12)))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.booleans(), min_size=42, max_size=42))
 def test_outlines_of_any_mask_hold_the_mask(bits: list[bool]) -> None:
     mask = np.reshape(bits, (6, 7))

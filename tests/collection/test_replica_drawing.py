@@ -65,7 +65,7 @@ def test_planes_follow_the_largest_spacing_and_ties_the_protocol() -> None:
     assert Grid((2, 2), None).plane(None) == "image"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 2**32),
     st.integers(1, 30),
@@ -114,7 +114,7 @@ def test_bodies_have_the_size_asked_for_and_differ_from_slice_to_slice(modality:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(1, 9))
 def test_runs_and_outlines_hold_the_mask(seed: int, high: int, wide: int) -> None:
     rng = np.random.default_rng(seed)

@@ -81,7 +81,7 @@ def catalogs(draw: st.DrawFn) -> Rows:
 LIMIT = st.one_of(st.none(), st.integers(1, 5))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(catalogs(), LIMIT, LIMIT, LIMIT, st.sampled_from([0, 50, 399]), st.data())
 def test_against_the_oracle(
     rows: Rows,

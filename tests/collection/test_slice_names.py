@@ -34,6 +34,10 @@ FITTING = {
         ["a1.dcm", "a2.dcm", "a4.dcm"],
         ["a1.png", "a2.png", "a4.png"],
     ),
+    "counted from 1 and from 0": (
+        ["0001.dcm", "0002.dcm", "0003.dcm"],
+        ["0000.png", "0001.png", "0002.png"],
+    ),
     "a number beside a time": (["a_001_0815", "a_002_0911", "a_004_0811"], ["m1", "m2", "m4"]),
     "a number before another that varies": (
         ["s1", "s2", "s3"],

@@ -46,7 +46,7 @@ def curated(draw: st.DrawFn) -> CuratedCase:
     return case_of(draw(st.sampled_from(["a", "b/c", "..", "d%e", "é ü"])), image, labels)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(curated(), st.integers(1, 4), st.sampled_from([1, 200, 2**25]))
 def test_any_case_comes_back(case: CuratedCase, unit_slices: int, shard_bytes: int) -> None:
     if not case.meaning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.collection import template
@@ -78,7 +78,6 @@ def test_characters_of_names_are_no_patterns(tmp_path: Path) -> None:
     assert list(found(tmp_path, "{case}.png", case="[1](2)+")) == ["[1](2)+.png"]
 
 
-@settings(deadline=None)
 @given(st.lists(WORD, min_size=2, max_size=2))
 def test_fill_and_search_are_inverse(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]

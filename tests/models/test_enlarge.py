@@ -44,7 +44,7 @@ def test_one_step_is_two(size: tuple[int, int], offset: float, shift: float) -> 
     assert check(by_products, logits, offset, size) <= 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**16), st.sampled_from([3, 4, 16, 64])
 )

@@ -81,7 +81,7 @@ def test_boxes_without_area_give_nothing(fake: FakeModel, box: Box) -> None:
     assert not fake.decode(slice_of(fake), [Prompt(box=box)]).masks.any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(3, 90), st.integers(3, 90), st.data())
 def test_the_likeliest_candidate_is_not_the_best_for_a_rectangle(
     height: int, width: int, data: st.DataObject

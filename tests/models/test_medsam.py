@@ -73,7 +73,7 @@ def test_input_equals_scikit_image(shape: tuple[int, ...]) -> None:
     assert (found.min(), found.max()) == (0, 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(8, 48), st.integers(0, 5))
 def test_stretch_equals_scikit_image_before_truncation(
     height: int, width: int, size: int, seed: int

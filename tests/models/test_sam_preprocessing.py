@@ -39,7 +39,7 @@ def test_resizing_equals_the_library(shape: tuple[int, ...]) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDE, SIDE, st.sampled_from([64, 100, 256]))
 def test_any_grey_image_equals_the_library(height: int, width: int, size: int) -> None:
     if max(height, width) >= 2 * size * min(height, width):

@@ -94,7 +94,7 @@ def test_legend_names_only_what_is_drawn() -> None:
     assert near(full, BOX).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(1, 300), st.integers(1, 300), st.integers(0, 299), st.integers(0, 299),
     st.booleans(), st.booleans(),

@@ -232,7 +232,7 @@ def _drawn(rng: np.random.Generator, size: tuple[int, int]) -> Mask:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
     """A hundred pairs an example: 10,000 in all."""
     rng = np.random.default_rng(seed)

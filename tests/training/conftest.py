@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 import ray
-from hypothesis import settings
 from training.small import one_thread
 from worlds import toy_collection
-
-settings.register_profile("patient", deadline=None, max_examples=30)
-settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

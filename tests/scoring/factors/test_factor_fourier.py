@@ -40,7 +40,7 @@ def measure(mask: oracle.Mask) -> tuple[float, int | None]:
     return found.order + 200.0 * (1.0 - found.dice), found.order_97
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(objects(largest=20))
 def test_agrees_with_the_oracle_on_any_mask(mask: oracle.Mask) -> None:
     value, order_97 = measure(mask)
@@ -178,7 +178,6 @@ def _by_oracle(curve: NDArray[np.float64], mask: oracle.Mask) -> float:
     return float(2 * (canvas & drawn).sum() / (canvas.sum() + drawn.sum()))
 
 
-@settings(deadline=None)
 @given(
     hnp.arrays(np.int64, st.tuples(st.integers(3, 12), st.just(2)), elements=st.integers(-16, 38)),
     objects(largest=20),

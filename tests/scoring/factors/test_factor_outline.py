@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from oracles import factors as oracle
 from oracles.masks import objects
 
@@ -13,14 +13,12 @@ from engine.scoring.factors.outline import first_pixel_of_largest, outline_of
 _DIAGONAL = np.eye(2, dtype=bool)
 
 
-@settings(deadline=None)
 @given(objects())
 def test_vertices_are_those_of_marching_squares_in_order(mask: oracle.Mask) -> None:
     expected = oracle.contour(oracle.filled_component(mask))
     np.testing.assert_array_equal(outline_of(mask).vertices, expected)
 
 
-@settings(deadline=None)
 @given(objects())
 def test_filled_area_is_the_component_without_holes(mask: oracle.Mask) -> None:
     outline = outline_of(mask)
@@ -29,7 +27,6 @@ def test_filled_area_is_the_component_without_holes(mask: oracle.Mask) -> None:
     assert outline.area_px == expected.sum()
 
 
-@settings(deadline=None)
 @given(objects(largest=12))
 def test_largest_component_ties_go_to_row_major_order(mask: oracle.Mask) -> None:
     row, column = first_pixel_of_largest(mask)

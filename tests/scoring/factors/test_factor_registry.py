@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import factors as oracle
 from oracles.masks import objects
@@ -26,7 +26,6 @@ def image_of(mask: oracle.Mask, seed: int, *channels: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*mask.shape, *channels), dtype=np.uint8)
 
 
-@settings(deadline=None)
 @given(objects(), st.integers(0, 99), st.sampled_from([(), (3,)]))
 def test_every_column_is_finite_or_none(
     mask: oracle.Mask, seed: int, channels: tuple[int, ...]
@@ -54,7 +53,6 @@ def test_aspect_ratio_is_short_over_long() -> None:
     assert compute_factors(mask.T, image)["aspect_ratio"] == 0.4
 
 
-@settings(deadline=None)
 @given(objects(), st.integers(0, 99), st.sampled_from([(), (3,)]))
 def test_intensity_difference_agrees_with_the_oracle(
     mask: oracle.Mask, seed: int, channels: tuple[int, ...]

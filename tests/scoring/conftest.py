@@ -1,8 +1,0 @@
-"""First calls compile kernels for seconds, so hypothesis must not time single examples."""
-
-from __future__ import annotations
-
-from hypothesis import settings
-
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
