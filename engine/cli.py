@@ -124,7 +124,7 @@ def demo(
 ) -> int:
     """The main job on generated images: ingest, six strategies with jitter, database, report.
 
-    Takes about two minutes on two CPU cores. Images and models are small and generated or
+    Takes one to two minutes on two CPU cores. Images and models are small and generated or
     trained here: the numbers are about phantoms no training has seen, not about patients.
 
     Example: `samscope demo --out demo`
