@@ -65,10 +65,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for size in (512, 1024):
         truth = blob(size, 0.5, 0.5, 0.2)
-        noise = np.random.default_rng(0).random((size, size)) < 0.02
+        noise = np.random.default_rng(0).random((2, size, size))
         print(row("two blobs", truth, blob(size, 0.52, 0.49, 0.21, 3)))
         print(row("far apart", truth, blob(size, 0.1, 0.1, 0.05)))
-        print(row("speckled", truth, truth ^ noise))
+        for share in (0.02, 0.1):
+            print(row(f"blob, {share:.0%} speckled", truth, truth ^ (noise[0] < share)))
+        print(row("noise", noise[0] < 0.5, noise[1] < 0.5))
 
 
 if __name__ == "__main__":

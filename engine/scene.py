@@ -14,6 +14,9 @@ from engine.prompts.geometry import ObjectGeometry
 from engine.scoring.distances import TruthBorder
 from engine.study import Study
 
+MAP_BYTES = 256 * 1024 * 1024
+"""Most bytes the distance maps of one slice's objects may take (`TruthBorder.square_map`)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -76,6 +79,7 @@ def _target(study: Study, ref: SliceRef, wanted: ObjectRef, pixels: SlicePixels)
         (ref.spacing_row_mm, ref.spacing_col_mm),
         tolerance_px=study.nsd_tolerance_px,
         tolerance_mm=study.nsd_tolerance_mm,
+        keep_map=4 * ref.height * ref.width * len(ref.objects) <= MAP_BYTES,
         where=wanted.object_id,
     )
     return Target(wanted, geometry, border)

@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
-from engine.scoring import border_kernels as kernels
+from engine.scoring import border_kernels, nearest_kernels
 from engine.scoring.counts import Mask, TruthRegion, check_mask
 
 Spacing = tuple[float | None, float | None]
 """(row, column) spacing in mm: the height and width of a pixel; None where unknown."""
+
+MANY = 64
+"""A border is crowded with more than one pixel for that many of the slice."""
 
 TIE = 1e-9
 """Relative slack of the millimetre tolerance, so that a distance equal to it up to the rounding of
@@ -44,10 +49,16 @@ class Distances:
 
 @dataclass(frozen=True, eq=False)
 class Border:
-    """The border pixels of a mask: int64[n] rows and columns, row-major, and their bounds."""
+    """The border of a mask.
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
+    Attributes:
+        pixels: uint8[y, x], 1 on the border, within its bounds; columns filled up to words of 8.
+        count: border pixels.
+        y0, y1, x0, x1: bounds of the mask, inclusive.
+    """
+
+    pixels: NDArray[np.uint8]
+    count: int
     y0: int
     y1: int
     x0: int
@@ -59,14 +70,15 @@ class Border:
         frozen = np.ascontiguousarray(mask).view(np.uint8).view()
         # Always read-only: one compiled signature, whether or not the caller may write.
         frozen.flags.writeable = False
-        y0, y1, x0, x1 = kernels.bounds(frozen)
+        y0, y1, x0, x1 = border_kernels.bounds(frozen)
         if y1 < y0:
             return None
-        return cls(*kernels.border_pixels(frozen, y0, y1, x0, x1), y0, y1, x0, x1)
+        return cls(*border_kernels.border_map(frozen, y0, y1, x0, x1), y0, y1, x0, x1)
 
     def column_distance(self, y0: int, y1: int) -> NDArray[np.int32]:
-        """int32[y1-y0+1, x1-x0+1]: `kernels.column_distance` over rows y0..y1, own columns."""
-        return kernels.column_distance(self.rows, self.columns, y0, y1, self.x0, self.x1)
+        """int32[y1-y0+1, x1-x0+1]: rows to the nearest border pixel, from row y0 to row y1."""
+        width = self.x1 - self.x0 + 1
+        return border_kernels.column_distance(self.pixels, width, self.y0 - y0, y1 - self.y1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +90,7 @@ class TruthBorder:
         border: its border pixels.
         field: int32[y, x], rows to the nearest border pixel, all rows of the slice, columns of
             the border's bounds.
+        keep_map: whether `square_map` may be kept.
         spacing_mm: (row, column), or None where either is unknown.
         limit_sq_px: largest integer whose root is within the pixel tolerance.
         tolerance_mm: tolerance of `nsd_mm`.
@@ -86,6 +99,7 @@ class TruthBorder:
     region: TruthRegion
     border: Border
     field: NDArray[np.int32]
+    keep_map: bool
     spacing_mm: tuple[float, float] | None
     limit_sq_px: int
     tolerance_mm: float
@@ -98,11 +112,14 @@ class TruthBorder:
         *,
         tolerance_px: float = 2.0,
         tolerance_mm: float = 2.0,
+        keep_map: bool = True,
         where: str | None = None,
     ) -> TruthBorder:
         """Prepare `mask: bool[y, x]`, not empty; `where` names the object in messages.
 
         Args:
+            keep_map: whether four bytes for each pixel of the slice may be kept, once a speckled
+                prediction comes; the numbers are the same.
             spacing_mm: (row, column); None, or None in it: the `_mm` distances are None.
             tolerance_px, tolerance_mm: of `nsd` and `nsd_mm`.
 
@@ -111,12 +128,13 @@ class TruthBorder:
                 positive number.
         """
         check_mask(mask, where)
-        if max(mask.shape) >= kernels.FAR // 2:
+        if max(mask.shape) > nearest_kernels.LONGEST:
             raise SamscopeError(
                 "the slice is too large for border distances",
                 where=where,
                 got=f"{mask.shape[0]} x {mask.shape[1]} pixels",
-                expected=f"sides below {kernels.FAR // 2}",
+                expected=f"sides of at most {nearest_kernels.LONGEST} pixels",
+                remedy="cut the image into tiles before it is ingested",
             )
         region = TruthRegion.from_mask(mask, where=where)
         border = _known(Border.from_mask(mask))
@@ -124,6 +142,7 @@ class TruthBorder:
             region=region,
             border=border,
             field=border.column_distance(0, region.height - 1),
+            keep_map=keep_map,
             spacing_mm=_checked(spacing_mm, where),
             limit_sq_px=math.floor(Fraction(tolerance_px) ** 2),
             tolerance_mm=tolerance_mm,
@@ -144,49 +163,119 @@ class TruthBorder:
         other = Border.from_mask(mask)
         if other is None:
             return self.of_nothing()
-        y0, y1 = min(self.border.y0, other.y0), max(self.border.y1, other.y1)
-        comparison = _Comparison(self, other, other.column_distance(y0, y1), y0)
-        there, back = comparison.squares(1.0, 1.0)
-        hausdorff, hd95, assd = kernels.summary(there, back)
-        nsd = kernels.share_within(there, back, float(self.limit_sq_px))
+        comparison = _Comparison(self, other)
+        pixels = _Summary.of(*comparison.squares())
+        nsd = pixels.share_within(self.limit_sq_px)
         if self.spacing_mm is None:
-            return Distances(hausdorff, hd95, assd, nsd)
+            return Distances(*pixels.distances, nsd)
         row, column = self.spacing_mm
         limit = self.tolerance_mm * (1 + TIE)
         if row == column:
-            nsd_mm = kernels.share_within(there, back, (limit / row) ** 2)
-            scaled = (hausdorff * row, hd95 * row, assd * row)
-            return Distances(hausdorff, hd95, assd, nsd, *scaled, nsd_mm)
-        there, back = comparison.squares(row * row, column * column)
-        nsd_mm = kernels.share_within(there, back, limit**2)
-        return Distances(hausdorff, hd95, assd, nsd, *kernels.summary(there, back), nsd_mm)
+            nsd_mm = pixels.share_within((limit / row) ** 2)
+            scaled = (value * row for value in pixels.distances)
+            return Distances(*pixels.distances, nsd, *scaled, nsd_mm)
+        mm = _Summary.of(*comparison.stretched(row * row, column * column))
+        return Distances(*pixels.distances, nsd, *mm.distances, mm.share_within(limit**2))
 
     def of_nothing(self) -> Distances:
         """Distances of an empty prediction: NSD 0, the others undefined."""
         return Distances(nsd=0.0, nsd_mm=None if self.spacing_mm is None else 0.0)
 
+    @cached_property
+    def square_map(self) -> NDArray[np.int32]:
+        """int32[y, x]: squared distance in pixels to the border, for every pixel of the slice."""
+        return nearest_kernels.square_map(self.field, self.border.x0, self.region.width)
+
+    def squares_to(self, other: Border) -> NDArray[np.int32]:
+        """int32[other.count]: squared distance in pixels of each pixel of `other` to the truth."""
+        place = (other.pixels, other.y0, other.x0, other.count)
+        # One look-up a pixel pays for the map when there are many, as in speckled predictions.
+        if self.keep_map and other.count * MANY > self.region.height * self.region.width:
+            return nearest_kernels.looked_up(*place, self.square_map)
+        return nearest_kernels.nearest_sq(*place, self.field, 0, self.border.x0)
+
 
 @dataclass(frozen=True, eq=False)
 class _Comparison:
-    """Both borders with both column distances; `field` is the prediction's, from row `y0`."""
+    """A prediction's border beside the truth's; both ways look at both column distances."""
 
     truth: TruthBorder
     other: Border
-    field: NDArray[np.int32]
-    y0: int
 
-    def squares(
+    @cached_property
+    def _top(self) -> int:
+        return min(self.truth.border.y0, self.other.y0)
+
+    @cached_property
+    def _field(self) -> NDArray[np.int32]:
+        """Column distances of the prediction, over all rows in which either border lies."""
+        return self.other.column_distance(self._top, max(self.truth.border.y1, self.other.y1))
+
+    def squares(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Squared distances in pixels, prediction to truth and truth to prediction."""
+        truth, other = self.truth.border, self.other
+        back = nearest_kernels.nearest_sq(
+            truth.pixels, truth.y0, truth.x0, truth.count, self._field, self._top, other.x0
+        )
+        return self.truth.squares_to(other), back
+
+    def stretched(
         self, row_sq: float, column_sq: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Squared distances prediction to truth, and truth to prediction."""
+        """The same where a pixel is that high and wide, squared."""
         truth, other = self.truth.border, self.other
-        there = kernels.nearest_sq(
-            other.rows, other.columns, self.truth.field, 0, truth.x0, row_sq, column_sq
-        )
-        back = kernels.nearest_sq(
-            truth.rows, truth.columns, self.field, self.y0, other.x0, row_sq, column_sq
-        )
+        nearest = nearest_kernels.nearest_sq_stretched
+        there = nearest(
+            other.pixels, other.y0, other.x0, other.count,
+            self.truth.field, 0, truth.x0, row_sq, column_sq,
+        )  # fmt: skip
+        back = nearest(
+            truth.pixels, truth.y0, truth.x0, truth.count,
+            self._field, self._top, other.x0, row_sq, column_sq,
+        )  # fmt: skip
         return there, back
+
+
+@dataclass(frozen=True, eq=False)
+class _Summary:
+    """Squared distances both ways, number[n] and number[m], each ascending.
+
+    Sorted, so that a sum does not depend on the order in which pixels were visited.
+    """
+
+    there: NDArray[Any]
+    back: NDArray[Any]
+
+    @classmethod
+    def of(cls, there: NDArray[Any], back: NDArray[Any]) -> _Summary:
+        """Sort both."""
+        return cls(np.sort(there), np.sort(back))
+
+    @property
+    def distances(self) -> tuple[float, float, float]:
+        """(Hausdorff, HD95, ASSD)."""
+        there, back = self.there, self.back
+        total = np.sqrt(there).sum() + np.sqrt(back).sum()
+        return (
+            math.sqrt(max(there[-1], back[-1])),
+            max(percentile_95(there), percentile_95(back)),
+            float(total) / (len(there) + len(back)),
+        )
+
+    def share_within(self, limit_sq: float) -> float:
+        """Share of both ways' squared distances that are <= `limit_sq`."""
+        near = sum(int(np.searchsorted(way, limit_sq, "right")) for way in (self.there, self.back))
+        return near / (len(self.there) + len(self.back))
+
+
+def percentile_95(ascending: NDArray[Any]) -> float:
+    """95th percentile, linear interpolation, of the roots of ascending squares."""
+    position = 0.95 * (len(ascending) - 1)
+    below = int(position)
+    low = math.sqrt(ascending[below])
+    if below + 1 == len(ascending):
+        return low
+    return low + (math.sqrt(ascending[below + 1]) - low) * (position - below)
 
 
 def _known(border: Border | None) -> Border:

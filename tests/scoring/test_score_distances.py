@@ -17,8 +17,8 @@ from scipy.ndimage import binary_erosion
 from engine.compiled import compiled
 from engine.errors import SamscopeError
 from engine.results.schema import DISTANCES
-from engine.scoring import Distances, TruthBorder, border_kernels
-from engine.scoring.distances import Border, _Comparison
+from engine.scoring import Distances, TruthBorder, border_kernels, nearest_kernels
+from engine.scoring.distances import Border, _Comparison, percentile_95
 
 PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
 SPACINGS = st.one_of(
@@ -62,7 +62,9 @@ def test_hausdorff_in_pixels_is_the_root_of_an_integer(pair: tuple[Mask, Mask]) 
 def test_borders_equal_brute_force(mask: Mask) -> None:
     border = Border.from_mask(mask)
     assert border is not None
-    assert np.stack([border.rows, border.columns], axis=1).tolist() == oracle.border(mask).tolist()
+    found = np.argwhere(border.pixels) + np.array([border.y0, border.x0])
+    assert found.tolist() == oracle.border(mask).tolist()
+    assert border.count == len(found)
     rows, columns = np.nonzero(mask)
     assert (border.y0, border.y1) == (rows.min(), rows.max())
     assert (border.x0, border.x1) == (columns.min(), columns.max())
@@ -155,8 +157,13 @@ def test_any_memory_layout_and_one_compiled_signature() -> None:
     for t in (truth, np.asfortranarray(truth), wide[:, ::2]):
         for p in (pred, frozen, np.asfortranarray(pred), pred[::-1][::-1]):
             assert TruthBorder.from_mask(t, (1, 2)).distances(p) == expected
-    for name in ("bounds", "border_pixels", "column_distance", "nearest_sq", "summary"):
-        assert len(getattr(border_kernels, name).signatures) == 1, name
+    assert TruthBorder.from_mask(truth, (1, 2), keep_map=False).distances(pred) == expected
+    for room, names in (
+        (border_kernels, ("bounds", "border_map", "column_distance")),
+        (nearest_kernels, ("nearest_sq", "nearest_sq_stretched", "square_map", "looked_up")),
+    ):
+        for name in names:
+            assert len(getattr(room, name).signatures) == 1, name
 
 
 def test_kernels_work_where_nothing_can_be_kept(
@@ -174,21 +181,22 @@ def test_kernels_work_where_nothing_can_be_kept(
     assert "not kept" in caplog.text
 
 
-@given(
-    st.lists(st.integers(0, 400), min_size=1, max_size=300),
-    st.sampled_from(["as drawn", "ascending", "descending", "one value"]),
-)
-def test_percentile_of_any_sample(values: list[int], order: str) -> None:
-    """numpy's linear interpolation, with ties and in the orders that trouble selection."""
-    squares = np.array(values, dtype=np.float64)
-    if order == "one value":
-        squares[:] = squares[0]
-    elif order != "as drawn":
-        squares = np.sort(squares)[:: 1 if order == "ascending" else -1].copy()
-    before = squares.copy()
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=300))
+def test_percentile_of_any_sample(values: list[int]) -> None:
+    """numpy's linear interpolation, with ties."""
+    squares = np.sort(np.array(values, np.int32))
     expected = np.percentile(np.sqrt(squares), 95)
-    assert border_kernels.percentile_95(squares) == pytest.approx(expected, rel=1e-12, abs=1e-12)
-    assert (squares == before).all()
+    assert percentile_95(squares) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_no_order_of_pixels_moves_a_digit() -> None:
+    """A prediction turned over beside its truth turned over: the same distances to the bit."""
+    rng = np.random.default_rng(5)
+    for share in (0.01, 0.3):
+        truth, pred = rng.random((2, 90, 110)) < share
+        expected = TruthBorder.from_mask(truth, (0.3, 0.3)).distances(pred)
+        for turn in (np.fliplr, np.flipud, np.transpose):
+            assert TruthBorder.from_mask(turn(truth), (0.3, 0.3)).distances(turn(pred)) == expected
 
 
 def test_field_names_are_the_stored_ones() -> None:
@@ -239,11 +247,15 @@ def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
     for _ in range(100):
         size = (int(rng.integers(1, 40)), int(rng.integers(1, 40)))
         truth, mask = _drawn(rng, size), _drawn(rng, size)
-        prepared, other = TruthBorder.from_mask(truth), Border.from_mask(mask)
+        other = Border.from_mask(mask)
         assert other is not None
-        y0, y1 = min(prepared.border.y0, other.y0), max(prepared.border.y1, other.y1)
-        there, back = _Comparison(prepared, other, other.column_distance(y0, y1), y0).squares(1, 1)
+        there, back = _Comparison(TruthBorder.from_mask(truth, keep_map=False), other).squares()
         ours, theirs = (np.argwhere(m & ~binary_erosion(m, border_value=0)) for m in (mask, truth))
         between = ((ours[:, None] - theirs[None]) ** 2).sum(axis=-1)
-        assert np.array_equal(there, between.min(axis=1).astype(np.float64))
-        assert np.array_equal(back, between.min(axis=0).astype(np.float64))
+        assert np.array_equal(there, between.min(axis=1))
+        assert np.array_equal(back, between.min(axis=0))
+        looked_up = _Comparison(TruthBorder.from_mask(truth), other).squares()[0]
+        assert np.array_equal(looked_up, there)
+        wide = _Comparison(TruthBorder.from_mask(truth), other).stretched(1.0, 1.0)
+        assert np.array_equal(wide[0], there)
+        assert np.array_equal(wide[1], back)
