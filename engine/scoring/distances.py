@@ -172,7 +172,8 @@ class TruthBorder:
         limit = self.tolerance_mm * (1 + TIE)
         if row == column:
             nsd_mm = pixels.share_within((limit / row) ** 2)
-            scaled = (value * row for value in pixels.distances)
+            hausdorff, hd95, assd = pixels.distances
+            scaled = (hausdorff * row, hd95 * row, assd * row)
             return Distances(*pixels.distances, nsd, *scaled, nsd_mm)
         mm = _Summary.of(*comparison.stretched(row * row, column * column))
         return Distances(*pixels.distances, nsd, *mm.distances, mm.share_within(limit**2))
