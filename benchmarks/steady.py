@@ -19,9 +19,9 @@ from time import perf_counter
 
 import plotly.graph_objects as go
 import torch
-from plain_way import Work, works
 from plotly.subplots import make_subplots
 
+from engine.bench.work import Work, works
 from engine.evaluate import Evaluator
 from engine.models.numerics import numerics_of
 from engine.models.registry import load_model
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     name = plan.study.models[0].name
     models = {name: load_model(plan.study.models[0])}
     evaluator = Evaluator(plan.study, models, numerics_of("cpu"))
-    some = list(works(plan, str(place), PER_ROUND, 1))
+    some = list(works(plan, str(place), PER_ROUND, 1, name))
     seconds, mib = [], []
     for _ in range(said.slices // len(some)):
         seconds.append(_round(evaluator, some) / len(some))

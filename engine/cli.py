@@ -314,14 +314,61 @@ def plan(
         Path | None, typer.Option("--out", help="Subtract what this run directory already holds.")
     ] = None,
     device: Device = "auto",
+    costs: Annotated[
+        Path | None, typer.Option(help="A calibration of `samscope bench --out`: says hours.")
+    ] = None,
+    evaluators: Annotated[
+        int, typer.Option(help="With --costs: that many work side by side.", min=1)
+    ] = 1,
+    price: Annotated[
+        float | None, typer.Option(help="With --costs: of one evaluator's hour.", min=0)
+    ] = None,
 ) -> int:
-    """What an evaluation would run, and why: units, trials, what is already there.
+    """What an evaluation would run, and why: units, trials, what is already there, what it takes.
 
-    Example: `samscope plan studies/shared_data.yaml --collection collection.zarr`
+    Examples: `samscope plan studies/shared_data.yaml --collection collection.zarr`;
+    with `--costs costs.json --evaluators 8 --price 1.86` also hours and money.
     """
-    from engine.commands.plan import plan_command
+    from engine.commands.plan import Prices, plan_command
 
-    return plan_command(study, collection, run_dir, device)
+    prices = None if costs is None else Prices(costs, evaluators, price)
+    return plan_command(study, collection, run_dir, device, prices)
+
+
+@app.command()
+def bench(
+    study: StudyFile,
+    collection: Collection,
+    slices: Annotated[int, typer.Option(help="Slices, evenly over the study's.", min=1)] = 6,
+    objects: Annotated[int, typer.Option(help="At most so many objects of each.", min=1)] = 2,
+    repeats: Annotated[int, typer.Option(help="Times each is measured.", min=1)] = 3,
+    plain: Annotated[
+        bool,
+        typer.Option(
+            "--plain",
+            help="Also by SamPredictor, a prompt at a time, with MedPy-style distances.",
+        ),
+    ] = False,
+    floor: Annotated[
+        bool, typer.Option("--floor", help="Also the networks alone, 64 prompts at once.")
+    ] = False,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where models run.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A JSON file, for `samscope plan --costs`.")
+    ] = None,
+) -> int:
+    """What a study costs on this machine: stage by stage on some of its slices, and as a whole.
+
+    One evaluator, one thread, without Ray. Trials of the study are really run; nothing is kept.
+
+    Example: `samscope bench studies/shared_data.yaml -c collection.zarr --plain --floor`
+    """
+    from engine.commands.bench import bench_command
+
+    return bench_command(
+        study, collection, slices=slices, objects=objects, repeats=repeats,
+        against=["plain"] * plain + ["floor"] * floor, device=device, save_to=out,
+    )  # fmt: skip
 
 
 @app.command()

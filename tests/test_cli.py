@@ -15,7 +15,7 @@ from engine.commands.report import _file_name, _keep
 from engine.errors import UserError
 
 VERBS = (
-    "demo", "ingest", "validate", "parity", "plan", "evaluate", "status", "sql", "ask", "report",
+    "demo", "ingest", "validate", "parity", "bench", "plan", "evaluate", "status", "sql", "ask", "report",
     "phantoms", "train", "info", "curation", "export", "replica", "datasets",
 )  # fmt: skip
 
