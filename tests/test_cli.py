@@ -15,8 +15,8 @@ from engine.commands.report import _file_name, _keep
 from engine.errors import UserError
 
 VERBS = (
-    "demo", "ingest", "validate", "parity", "bench", "plan", "evaluate", "status", "sql", "ask", "report",
-    "phantoms", "train", "info", "curation", "export", "replica", "datasets",
+    "demo", "ingest", "validate", "parity", "bench", "plan", "evaluate", "status", "sql", "ask",
+    "report", "phantoms", "train", "info", "curation", "export", "replica", "datasets",
 )  # fmt: skip
 
 
