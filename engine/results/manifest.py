@@ -12,7 +12,11 @@ from engine.errors import CorruptDataError
 from engine.identity import canonical_json, fingerprint
 
 PARTS_VERSION = 1
-"""Version of the part files' layout and schemas."""
+"""Version of the part files' layout; raised, it makes every committed cell of a run void.
+
+A column that one room adds to its part raises that room's `ALGORITHM_VERSION` instead, and only
+cells of its own are computed anew.
+"""
 
 MANIFESTS = "parts/_manifests"
 FACTORS_MODEL = "-"

@@ -109,9 +109,19 @@ FACTORS = pa.schema(
     [
         pa.field("object_id", pa.string()),
         pa.field("aspect_ratio", pa.float64()),
-        pa.field("intensity_difference", pa.float64()),
+        pa.field("intensity_difference", pa.float64()),  # levels; null: the surround is empty
         pa.field("fourier_order", pa.float64()),
-        pa.field("fourier_order_97", pa.int32()),
+        pa.field("fourier_order_97", pa.int32()),  # null: no order up to 64 is good enough
+        pa.field("n_components", pa.int32()),  # 8-connected
+        pa.field("n_holes", pa.int32()),
+        pa.field("perimeter_px", pa.int32()),  # pixel edges, the image's border included
+        pa.field("compactness", pa.float64()),  # 4 pi area / perimeter^2, at most pi / 4
+        pa.field("solidity", pa.float64()),  # share of the convex hull of pixel corners, (0, 1]
+        pa.field("touches_border", pa.bool_()),
+        pa.field("center_inside", pa.bool_()),  # the prompts' centre is in the object
+        pa.field("area_fraction", pa.float64()),  # share of the image, (0, 1]
+        pa.field("boundary_gradient", pa.float64()),  # levels per pixel
+        pa.field("contrast_to_noise", pa.float64()),  # null: surround empty or constant
         pa.field("flat", pa.bool_()),  # the slice is constant under the study's intensity rule
     ]
 )

@@ -8,9 +8,12 @@ pixel centre is tested by counting the edges to its left.
 from __future__ import annotations
 
 import math
+import statistics
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from oracles.scores import border
 from scipy.ndimage import binary_fill_holes
 from skimage.measure import find_contours, label
 
@@ -111,8 +114,8 @@ def fourier_order(mask: Mask, cap: int = 64) -> tuple[float, int | None]:
     return stop, None  # type: ignore[return-value]
 
 
-def intensity_difference(mask: Mask, grey: NDArray[np.float64]) -> float | None:
-    """Mean inside minus mean of the surround, pixel by pixel."""
+def surround(mask: Mask, grey: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    """Levels inside, and levels of the surround, pixel by pixel."""
     height, width = mask.shape
     rows = [r for r in range(height) if mask[r].any()]
     columns = [c for c in range(width) if mask[:, c].any()]
@@ -125,6 +128,109 @@ def intensity_difference(mask: Mask, grey: NDArray[np.float64]) -> float | None:
                 inside.append(float(grey[r, c]))
             elif rows[0] - dy <= r <= rows[-1] + dy and columns[0] - dx <= c <= columns[-1] + dx:
                 outside.append(float(grey[r, c]))
-    if not outside:
-        return None
-    return sum(inside) / len(inside) - sum(outside) / len(outside)
+    return inside, outside
+
+
+def intensity_difference(mask: Mask, grey: NDArray[np.float64]) -> float | None:
+    """Mean inside minus mean of the surround."""
+    inside, outside = surround(mask, grey)
+    return statistics.fmean(inside) - statistics.fmean(outside) if outside else None
+
+
+def contrast_to_noise(mask: Mask, grey: NDArray[np.float64]) -> float | None:
+    """The same over the population's standard deviation of the surround."""
+    inside, outside = surround(mask, grey)
+    noise = statistics.pstdev(outside) if outside else 0.0
+    return (statistics.fmean(inside) - statistics.fmean(outside)) / noise if noise else None
+
+
+def boundary_gradient(mask: Mask, grey: NDArray[np.float64]) -> float:
+    """Both Sobel kernels laid on every border pixel of the edge-replicated image."""
+    kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    padded = np.pad(grey, 1, mode="edge")
+    sizes = []
+    for y, x in border(mask):
+        patch = padded[y : y + 3, x : x + 3]
+        sizes.append(math.hypot((patch * kernel).sum(), (patch * kernel.T).sum()))
+    return statistics.fmean(sizes)
+
+
+def pieces(mask: Mask, steps: list[tuple[int, int]]) -> list[set[tuple[int, int]]]:
+    """Connected sets of pixels, grown from each pixel by flooding."""
+    left = {(int(r), int(c)) for r, c in zip(*np.nonzero(mask), strict=True)}
+    found = []
+    while left:
+        piece, border_of_it = set(), [min(left)]
+        while border_of_it:
+            r, c = border_of_it.pop()
+            if (r, c) in left:
+                left.remove((r, c))
+                piece.add((r, c))
+                border_of_it += [(r + dr, c + dc) for dr, dc in steps]
+        found.append(piece)
+    return found
+
+
+FOUR = [(0, 1), (1, 0), (0, -1), (-1, 0)]
+EIGHT = [*FOUR, (1, 1), (1, -1), (-1, 1), (-1, -1)]
+
+
+def n_components(mask: Mask) -> int:
+    return len(pieces(mask, EIGHT))
+
+
+def n_holes(mask: Mask) -> int:
+    """Pieces of the background of the padded mask, but for the one that holds the padding."""
+    return len(pieces(~np.pad(mask, 1), FOUR)) - 1
+
+
+def perimeter_px(mask: Mask) -> int:
+    """Sides of pixels inside behind which lies no pixel inside."""
+    padded = np.pad(mask, 1)
+    inside = np.argwhere(padded)
+    return sum(not padded[r + dr, c + dc] for r, c in inside for dr, dc in FOUR)
+
+
+def hull_area(mask: Mask) -> Fraction:
+    """Area of the convex hull of all pixels' corners: Andrew's monotone chain and the shoelace."""
+    corners = {
+        (r + dr, c + dc) for r, c in np.argwhere(mask).tolist() for dr in (0, 1) for dc in (0, 1)
+    }
+    ordered = sorted(corners)
+    hull: list[tuple[int, int]] = []
+    for points in (ordered, ordered[::-1]):
+        chain: list[tuple[int, int]] = []
+        for point in points:
+            while len(chain) >= 2 and cross(chain[-2], chain[-1], point) <= 0:
+                chain.pop()
+            chain.append(point)
+        hull += chain[:-1]
+    doubled = sum(a[0] * b[1] - a[1] * b[0] for a, b in zip(hull, hull[1:] + hull[:1], strict=True))
+    return Fraction(doubled, 2)
+
+
+def cross(o: tuple[int, int], a: tuple[int, int], b: tuple[int, int]) -> int:
+    return (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0])
+
+
+def center_inside(mask: Mask) -> bool:
+    """Is the pixel at the mean position, halves rounded up, in the object?"""
+    mean = [Fraction(int(where.sum()), len(where)) for where in np.nonzero(mask)]
+    y, x = (math.floor(value + Fraction(1, 2)) for value in mean)
+    return bool(mask[y, x])
+
+
+def shape_factors(mask: Mask) -> dict[str, float]:
+    """The factors that the mask alone decides."""
+    area, perimeter = int(mask.sum()), perimeter_px(mask)
+    edges = [mask[0], mask[-1], mask[:, 0], mask[:, -1]]
+    return {
+        "n_components": n_components(mask),
+        "n_holes": n_holes(mask),
+        "perimeter_px": perimeter,
+        "compactness": 4 * math.pi * area / perimeter**2,
+        "solidity": float(area / hull_area(mask)),
+        "touches_border": any(edge.any() for edge in edges),
+        "center_inside": center_inside(mask),
+        "area_fraction": area / (mask.shape[0] * mask.shape[1]),
+    }

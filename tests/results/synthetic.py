@@ -362,4 +362,10 @@ def _factors(row: Row, rng: np.random.Generator) -> Row:
         "object_id": row["object_id"], "aspect_ratio": float(rng.uniform(0.2, 1)),
         "intensity_difference": None if rng.random() < 0.1 else float(rng.normal(20, 10)),
         "fourier_order": float(rng.uniform(1, 20)), "fourier_order_97": None, "flat": False,
+        "n_components": int(rng.integers(1, 4)), "n_holes": int(rng.integers(0, 3)),
+        "perimeter_px": int(rng.integers(40, 400)), "compactness": float(rng.uniform(0.1, 0.7)),
+        "solidity": float(rng.uniform(0.4, 1)), "touches_border": bool(rng.random() < 0.2),
+        "center_inside": bool(rng.random() < 0.9), "area_fraction": float(rng.uniform(0, 0.3)),
+        "boundary_gradient": float(rng.uniform(1, 40)),
+        "contrast_to_noise": None if rng.random() < 0.1 else float(rng.normal(2, 1)),
     }  # fmt: skip

@@ -121,6 +121,30 @@ def test_only_the_plans_identities_enter(tmp_path: Path) -> None:
     assert pending == [{"strategy": "box"}]
 
 
+def test_factors_of_a_version_with_fewer_columns_stay_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run begun before columns were added: its cells are of another identity, so pending."""
+    made = make(tmp_path, leave_out=lambda cell: cell.is_factors)
+    early = pa.schema(
+        [field for field in check.PART_SCHEMAS["factors"] if field.name != "solidity"]
+    )
+    monkeypatch.setitem(check.PART_SCHEMAS, "factors", early)
+    cells = [item for item in made.plan.cells if item.cell.is_factors]
+    rows = [{"object_id": object_id, "flat": False} for object_id in made.plan.object_ids]
+    for item in cells:
+        of_unit = [row for row in rows if row["object_id"].startswith(item.cell.unit_id[:-3])]
+        table = pa.Table.from_pylist(of_unit, early)
+        assert made.store.commit(item.cell, identity_of(item.cell, 0), {"factors": table})
+    monkeypatch.undo()
+    made.build()
+    assert ask(made, "SELECT count(solidity) AS n, count(flat) AS f FROM objects") == [
+        {"n": 0, "f": 0}
+    ]
+    (units,) = ask(made, "SELECT count(*) AS n FROM units WHERE model = '-' AND state = 'pending'")
+    assert units["n"] == len(cells) > 0
+
+
 def test_torn_part_becomes_pending(tmp_path: Path) -> None:
     made = make(tmp_path)
     victim = next(m for m in made.store.manifests() if m.cell == SKIPPED)

@@ -11,15 +11,18 @@ import pytest
 from results.synthetic import HEIGHT, SEEN_SUBJECT, WIDTH, Row, Synthetic
 
 from engine.results.query import run_sql
+from engine.results.schema import FACTORS
 
-# design.md, "DuckDB", view `results`, and the paper's factors of protocol section 5
+# design.md, "DuckDB", view `results`, and the factors of protocol section 5
 COLUMNS = [
     "dataset", "modality", "structure", "subject_id", "case_id", "slice_id", "object_id",
     "entity_id", "model", "strategy", "jitter_lo", "jitter_hi", "trial", "step", "selection",
     "status", "notes", "candidate", "predicted_iou", "tp", "pred_px", "gt_px", "dice",
     "jaccard", "hausdorff_px", "hd95_px", "assd_px", "nsd", "hausdorff_mm", "hd95_mm",
     "assd_mm", "nsd_mm", "seen_in_training", "area_px", "aspect_ratio", "intensity_difference",
-    "fourier_order", "fourier_order_97",
+    "fourier_order", "fourier_order_97", "n_components", "n_holes", "perimeter_px", "compactness",
+    "solidity", "touches_border", "center_inside", "area_fraction", "boundary_gradient",
+    "contrast_to_noise",
 ]  # fmt: skip
 KEY = ("object_id", "model", "strategy", "jitter_lo", "jitter_hi", "trial", "step", "selection")
 
@@ -94,7 +97,7 @@ def test_factors_follow_their_object(made: Synthetic) -> None:
                 factors |= {row["object_id"]: row for row in table.to_pylist()}
     rows = ask(made, "FROM results")
     for row in rows:
-        for name in ("aspect_ratio", "intensity_difference", "fourier_order"):
+        for name in set(FACTORS.names) - {"object_id", "flat"}:
             assert row[name] == factors[row["object_id"]][name]
     assert any(row["intensity_difference"] is None for row in rows)
 

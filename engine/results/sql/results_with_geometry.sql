@@ -12,6 +12,9 @@ SELECT
     r.hausdorff_mm, r.hd95_mm, r.assd_mm, r.nsd_mm,
     seen.case_id IS NOT NULL AS seen_in_training,
     o.area_px, o.aspect_ratio, o.intensity_difference, o.fourier_order, o.fourier_order_97,
+    o.n_components, o.n_holes, o.perimeter_px, o.compactness, o.solidity,
+    o.touches_border, o.center_inside, o.area_fraction,
+    o.boundary_gradient, o.contrast_to_noise,
     l.height, l.width, l.spacing_row_mm, l.spacing_col_mm
 FROM scores r
 JOIN objects o USING (object_key)

@@ -2,8 +2,9 @@
 
 Each factor is one file and one line in `registry.py`; it sees an object's mask and the slice's
 levels of grey as the model sees them (protocol section 5). `area_px` can be computed here but
-normally comes with `modality` from the catalog. Of the helpers, `outline.py` traces an object's
-border and `descriptors.py` measures how many elliptic Fourier harmonics it takes to draw it.
+normally comes with `modality` from the catalog. Of the helpers, `runs.py` tells how an object hangs
+together, `surround.py` holds its levels against those around it, `outline.py` traces its border and
+`descriptors.py` measures how many elliptic Fourier harmonics it takes to draw that.
 """
 
 from engine.scoring.factors.base import Factor, FactorInput, Value, to_grey

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import UserError
+from engine.scoring.factors.runs import Mask, Runs, Topology, frame, runs_of, topology_of
+from engine.scoring.factors.surround import Contrast, Grey, Window, contrast_of, window_of
 
-Mask = NDArray[np.bool_]
-Grey = NDArray[np.uint8] | NDArray[np.float64]
-Value = float | int | None
+Value = float | int | bool | None
 """A factor's value; None where it is undefined, never NaN or infinity."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FactorInput:
-    """One object on its slice (protocol section 5).
+    """One object on its slice, and what several factors ask of it, found once when first asked.
+
+    The mask and the levels must not change afterwards (protocol section 5).
 
     Attributes:
         mask: bool[y, x], the object; at least one pixel.
         grey: uint8[y, x] or float64[y, x], levels 0..255 as the model sees them.
         box: (x0, y0, x1, y1), tight box, inclusive pixel indices.
-        crop: bool[y, x], contiguous copy of `mask` inside `box`.
+        framed: bool[y, x], contiguous copy of `mask` inside `box`, framed by one row or column of
+            pixels outside on each side.
     """
 
     mask: Mask
     grey: Grey
     box: tuple[int, int, int, int]
-    crop: Mask
+    framed: Mask
 
     @classmethod
     def from_image(cls, mask: Mask, image: Grey) -> FactorInput:
@@ -47,8 +51,32 @@ class FactorInput:
         _check(mask, image)
         box = tight_box(mask)
         x0, y0, x1, y1 = box
-        crop = np.ascontiguousarray(mask[y0 : y1 + 1, x0 : x1 + 1])
-        return cls(mask, to_grey(image), box, crop)
+        return cls(mask, to_grey(image), box, frame(mask[y0 : y1 + 1, x0 : x1 + 1]))
+
+    @cached_property
+    def area_px(self) -> int:
+        """Pixels of the object."""
+        return int(np.count_nonzero(self.framed))
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The runs of `framed`."""
+        return runs_of(self.framed)
+
+    @cached_property
+    def topology(self) -> Topology:
+        """Components, holes and outline length; positions are those of `framed`."""
+        return topology_of(self.runs)
+
+    @cached_property
+    def window(self) -> Window:
+        """The object and its surround."""
+        return window_of(self.mask, self.grey, self.box)
+
+    @cached_property
+    def contrast(self) -> Contrast | None:
+        """Levels of the object against its surround; None where there is no surround."""
+        return contrast_of(self.window, self.area_px)
 
 
 class Factor(Protocol):
@@ -60,13 +88,16 @@ class Factor(Protocol):
 def to_grey(image: Grey) -> Grey:
     """Levels of grey as the model sees them: RGB becomes 0.299R + 0.587G + 0.114B, not rounded.
 
+    Thousandths are whole numbers, so colours of equal grey get equal levels and a constant area
+    stays exactly constant.
+
     Args:
         image: uint8[y, x, 3] RGB; a 2-D image is returned as it is.
     """
     if image.ndim == 2:
         return image
-    red, green, blue = (image[..., channel].astype(np.float64) for channel in range(3))
-    grey: NDArray[np.float64] = 0.299 * red + 0.587 * green + 0.114 * blue
+    red, green, blue = (image[..., channel].astype(np.int32) for channel in range(3))
+    grey: NDArray[np.float64] = (299 * red + 587 * green + 114 * blue) / 1000
     return grey
 
 

@@ -14,7 +14,7 @@ def fourier_order(seen: FactorInput) -> dict[str, Value]:
     stops, at a plateau too; `fourier_order_97` is the smallest order <= 64 whose Dice exceeds
     0.97, else None (protocol section 5).
     """
-    found = search(outline_of(seen.crop))
+    found = search(outline_of(seen.framed, seen.topology.first_of_largest))
     return {
         "fourier_order": found.order + 200.0 * (1.0 - found.dice),
         "fourier_order_97": found.order_97,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from engine.registry import Registry
-from engine.scoring.factors.base import Factor, FactorInput, Grey, Mask, Value
+from engine.scoring.factors.base import Factor, FactorInput, Value
+from engine.scoring.factors.runs import Mask
+from engine.scoring.factors.surround import Grey
 
-ALGORITHM_VERSION = 1
-"""Part of every identity: raise it when a factor's value can change."""
+ALGORITHM_VERSION = 2
+"""Part of every identity: raise it when a factor's value can change, or a column comes or
+goes."""
 
 PAPER_FACTORS = (
     "area_px",
@@ -26,6 +29,14 @@ FACTORS: Registry[Factor] = Registry(
             "engine.scoring.factors.intensity_difference:intensity_difference"
         ),
         "fourier_order": "engine.scoring.factors.fourier_order:fourier_order",
+        "components": "engine.scoring.factors.components:components",
+        "perimeter": "engine.scoring.factors.perimeter:perimeter",
+        "solidity": "engine.scoring.factors.solidity:solidity",
+        "touches_border": "engine.scoring.factors.touches_border:touches_border",
+        "center_inside": "engine.scoring.factors.center_inside:center_inside",
+        "area_fraction": "engine.scoring.factors.area_fraction:area_fraction",
+        "boundary_gradient": "engine.scoring.factors.boundary_gradient:boundary_gradient",
+        "contrast_to_noise": "engine.scoring.factors.contrast_to_noise:contrast_to_noise",
     },
 )
 

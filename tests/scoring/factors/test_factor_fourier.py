@@ -19,7 +19,8 @@ from oracles.masks import objects
 from scipy.ndimage import gaussian_filter
 
 from engine.scoring.factors.descriptors import EllipticSeries, curve_dice, search
-from engine.scoring.factors.outline import outline_of
+from engine.scoring.factors.outline import Outline, outline_of
+from engine.scoring.factors.runs import frame, runs_of, topology_of
 
 _ROWS, _COLUMNS = np.mgrid[-60:61, -60:61]
 
@@ -35,8 +36,13 @@ def flower(lobes: int) -> oracle.Mask:
     return inside
 
 
+def outline(mask: oracle.Mask) -> Outline:
+    framed = frame(mask)
+    return outline_of(framed, topology_of(runs_of(framed)).first_of_largest)
+
+
 def measure(mask: oracle.Mask) -> tuple[float, int | None]:
-    found = search(outline_of(mask))
+    found = search(outline(mask))
     return found.order + 200.0 * (1.0 - found.dice), found.order_97
 
 
@@ -147,7 +153,7 @@ def test_the_search_goes_up_to_64() -> None:
 
 def test_harmonics_are_those_of_the_curve_sampled_densely() -> None:
     """The closed form against an FFT of the same polygon at 2^17 points of equal arc length."""
-    vertices = outline_of(flower(5)).vertices
+    vertices = outline(flower(5)).vertices
     closed = np.vstack([vertices, vertices[:1]])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     n = 2**17
@@ -160,15 +166,15 @@ def test_harmonics_are_those_of_the_curve_sampled_densely() -> None:
         kept[:, : order + 1] = spectrum[:, : order + 1]
         kept[:, -order:] = spectrum[:, -order:]
         expected = np.fft.ifft(kept).real * 1000
-        np.testing.assert_allclose(curve, expected.T, atol=1e-4)
+        np.testing.assert_allclose(curve, expected, atol=1e-4)
 
 
 def test_many_harmonics_give_the_outline_back() -> None:
-    vertices = outline_of(disc(30)).vertices
+    vertices = outline(disc(30)).vertices
     series = EllipticSeries(vertices)
     for _ in range(300):
         curve = series.raise_order()
-    gaps = np.hypot(*(curve[:, None] - vertices[None]).transpose(2, 0, 1)).min(axis=1)
+    gaps = np.hypot(*(curve[:, :, None] - vertices.T[:, None])).min(axis=1)
     assert gaps.max() < 0.6  # vertices are at most 1 apart
 
 
@@ -191,9 +197,9 @@ def test_curves_through_pixel_centres_follow_the_half_open_rule(
     never exact, meet no such centre.
     """
     assume(_rounding_decides_nothing(halves))
-    outline = outline_of(mask)
-    value = curve_dice(halves / 2.0, outline.before, outline.area_px)
-    assert value == _by_oracle(halves / 2.0, outline.filled)
+    found = outline(mask)
+    value = curve_dice(halves.T / 2.0 + 1.0, found.before)
+    assert value == _by_oracle(halves / 2.0, found.filled[1:-1, 1:-1])
 
 
 def _rounding_decides_nothing(halves: NDArray[np.int64]) -> bool:
@@ -210,16 +216,15 @@ def _rounding_decides_nothing(halves: NDArray[np.int64]) -> bool:
 
 
 def test_a_square_on_pixel_centres_owns_its_upper_left_sides() -> None:
-    square = np.array([[0.0, 0.0], [0.0, 3.0], [3.0, 3.0], [3.0, 0.0]])
-    outline = outline_of(np.ones((3, 3), dtype=bool))
-    assert curve_dice(square, outline.before, outline.area_px) == 1.0
-    assert curve_dice(square[::-1], outline.before, outline.area_px) == 1.0
+    square = np.array([[1.0, 1.0, 4.0, 4.0], [1.0, 4.0, 4.0, 1.0]])
+    before = outline(np.ones((3, 3), dtype=bool)).before
+    assert curve_dice(square, before) == 1.0
+    assert curve_dice(square[:, ::-1].copy(), before) == 1.0
 
 
 def test_where_a_curve_covers_itself_twice_it_is_outside() -> None:
     circle = np.arange(5) * 4 * np.pi / 5
-    pentagram = 10 + 9 * np.column_stack([np.cos(circle), np.sin(circle)])
+    pentagram = 11 + 9 * np.stack([np.cos(circle), np.sin(circle)])
     core = np.zeros((21, 21), dtype=bool)
     core[10, 10] = True
-    outline = outline_of(core)
-    assert curve_dice(pentagram, outline.before, outline.area_px) == 0.0
+    assert curve_dice(pentagram, outline(core).before) == 0.0

@@ -12,9 +12,10 @@ from oracles import factors as oracle
 from oracles.masks import objects
 
 from engine.errors import UserError
+from engine.identity import fingerprint
 from engine.results.schema import FACTORS as COLUMNS
 from engine.scoring.factors import (
-    FACTORS,
+    ALGORITHM_VERSION,
     PAPER_FACTORS,
     FactorInput,
     compute_factors,
@@ -33,7 +34,7 @@ def test_every_column_is_finite_or_none(
     values = compute_factors(mask, image_of(mask, seed, *channels))
     assert all(value is None or math.isfinite(value) for value in values.values())
     assert values["area_px"] == mask.sum()
-    assert all(type(value) in (int, float, type(None)) for value in values.values())
+    assert all(type(value) in (bool, int, float, type(None)) for value in values.values())
 
 
 def test_columns_are_those_of_the_schema() -> None:
@@ -42,7 +43,11 @@ def test_columns_are_those_of_the_schema() -> None:
     stored = set(COLUMNS.names) - {"object_id", "flat"}
     assert set(values) == stored | {"area_px"}
     assert set(PAPER_FACTORS) - {"modality"} <= set(values)
-    assert list(FACTORS) == ["area_px", "aspect_ratio", "intensity_difference", "fourier_order"]
+
+
+def test_a_new_column_raises_the_version() -> None:
+    """Committed cells lack it, and only another identity computes them anew: change both here."""
+    assert (ALGORITHM_VERSION, fingerprint(COLUMNS.names)[:16]) == (2, "2756fdf0827838b5")
 
 
 def test_aspect_ratio_is_short_over_long() -> None:
@@ -100,13 +105,13 @@ def test_large_sums_do_not_overflow() -> None:
     assert compute_factors(mask, image)["intensity_difference"] == 5.0
 
 
-def test_the_crop_is_the_tight_box() -> None:
+def test_the_framed_mask_is_the_tight_box() -> None:
     mask = np.zeros((9, 12), dtype=bool)
     mask[2, 3] = mask[6, 10] = True
     seen = FactorInput.from_image(mask, image_of(mask, 0))
     assert seen.box == (3, 2, 10, 6)
-    assert seen.crop.shape == (5, 8)
-    assert not np.shares_memory(seen.crop, mask)
+    assert seen.framed.shape == (7, 10)
+    np.testing.assert_array_equal(seen.framed, np.pad(mask[2:7, 3:11], 1))
 
 
 @pytest.mark.parametrize(
