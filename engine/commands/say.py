@@ -9,6 +9,9 @@ from rich.table import Table
 from engine.models.registry import untrained_models
 from engine.study import Study
 
+WIDE = 240
+"""Columns of a table that goes to a file or a pipe."""
+
 
 def out(text: str) -> None:
     """A line of a result."""
@@ -40,7 +43,10 @@ def table(rows: pa.Table, title: str | None = None) -> None:
         drawn.add_column(column.name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows.to_pylist():
         drawn.add_row(*(_cell(value) for value in row.values()))
-    Console(highlight=False).print(drawn)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE  # a file has no edge at which to cut figures off
+    console.print(drawn)
 
 
 def _cell(value: object) -> str:
