@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done with failed units or refused cases, 2 the user's mist
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,6 +75,8 @@ Device = Annotated[
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    # A machine that is taken back says so by SIGTERM: end as for Ctrl-C, in words and at once.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
 
 
@@ -414,6 +417,17 @@ def evaluate(
         int, typer.Option(help="Tries per unit before it fails.", min=1, max=10)
     ] = 2,
     retry_failed: Annotated[bool, typer.Option(help="Run cells with failed trials again.")] = False,
+    patience: Annotated[
+        float,
+        typer.Option(help="Seconds without a sign of life after which a worker is ended.", min=1),
+    ] = 3600.0,
+    recycle: Annotated[
+        int | None,
+        typer.Option(
+            help="Start a worker anew after so many units; default: when its memory has grown.",
+            min=1,
+        ),
+    ] = None,
 ) -> int:
     """Run a study over a collection; resumes by itself.
 
@@ -425,8 +439,9 @@ def evaluate(
     from engine.commands.evaluate import evaluate_command
 
     runtime = Runtime(
-        actors=actors, device=device, address=address, attempts=attempts, retry_failed=retry_failed
-    )
+        actors=actors, device=device, address=address, attempts=attempts,
+        retry_failed=retry_failed, patience_s=patience, recycle_units=recycle,
+    )  # fmt: skip
     return evaluate_command(study, collection, out, runtime)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
 from engine.fanout import FanOut
@@ -16,12 +16,23 @@ from engine.study import Study
 
 
 class Evaluator:
-    """Evaluates units of a study; holds the models, and nothing of a unit after it is done."""
+    """Evaluates units of a study; holds the models, and nothing of a unit after it is done.
 
-    def __init__(self, study: Study, models: Mapping[str, Model], numerics: Numerics) -> None:
+    Args:
+        beat: called whenever a stage of a cell ended: a sign of life.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        models: Mapping[str, Model],
+        numerics: Numerics,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._study = study
         self._models = models
         self._numerics = numerics
+        self._beat = beat
 
     def evaluate(self, task: UnitTask, pixels: Sequence[SlicePixels]) -> list[CellRows]:
         """All rows of the task's cells.
@@ -29,7 +40,7 @@ class Evaluator:
         Args:
             pixels: of `task.slices`, in that order.
         """
-        cells = [CellRows(planned) for planned in task.cells]
+        cells = [CellRows(planned, self._beat) for planned in task.cells]
         for ref, stored in zip(task.slices, pixels, strict=True):
             self._slice(cells, ref, stored)
         return cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
@@ -22,9 +22,15 @@ Row = dict[str, Any]
 
 @dataclass
 class CellRows:
-    """Rows of one cell by part table (`engine.results.schema`); `seconds` is time per stage."""
+    """Rows of one cell by part table (`engine.results.schema`).
+
+    Attributes:
+        seconds: time per stage.
+        beat: called whenever a stage ended: a sign of life.
+    """
 
     planned: PlannedCell
+    beat: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
     tables: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -54,6 +60,7 @@ class CellRows:
             yield
         finally:
             self.seconds[stage] += perf_counter() - started
+            self.beat()
 
     def add_failure(
         self, slice_id: str, object_id: str | None, stage: str, problem: Exception, trials: int

@@ -323,6 +323,12 @@ class Runtime(Frozen):
     address: str | None = None
     attempts: int = Field(2, ge=1, le=10)
     retry_failed: bool = False
+    patience_s: float = Field(
+        3600.0, gt=0, description="a worker without a sign of life for so long is ended"
+    )
+    recycle_units: int | None = Field(
+        None, ge=1, description="a worker starts anew after so many units; None: when it has grown"
+    )
     progress: bool = True
 
 

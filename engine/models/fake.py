@@ -58,6 +58,7 @@ class FakeConfig(ModelConfig):
         fail_on_x: `decode` fails when a prompt's box begins, or its first point lies, in this
             column.
         die_on_width: `embed` ends the whole process for slices this wide, as a crash would.
+        hang_on_width: `embed` does not come back for slices this wide.
         seconds_per_slice: `embed` sleeps that long per slice.
     """
 
@@ -70,6 +71,7 @@ class FakeConfig(ModelConfig):
     fail_on_corner: int | None = None
     fail_on_x: int | None = None
     die_on_width: int | None = None
+    hang_on_width: int | None = None
     seconds_per_slice: float = Field(0.0, ge=0)
 
     def weights_sha256(self) -> str:
@@ -93,6 +95,8 @@ class FakeModel:
     def _embed(self, image: Image) -> Embedding:
         time.sleep(self.config.seconds_per_slice)
         corner = int(np.ravel(image[0, 0])[0])
+        if image.shape[1] == self.config.hang_on_width:
+            time.sleep(1e6)
         if image.shape[1] == self.config.die_on_width:
             os._exit(9)
         if image.shape[1] == self.config.fail_on_width:

@@ -20,15 +20,21 @@ from engine.evaluate import Evaluator, fail_cells
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics, deterministic_cpu, numerics_of
 from engine.models.registry import load_model
+from engine.pipeline.age import RECYCLED, Age
+from engine.pipeline.cluster import lost, this_node
 from engine.pipeline.datasource import unpack, unpack_task
+from engine.pipeline.watchdog import Watchdog
 from engine.plan import UnitTask, algorithm_versions
-from engine.results.attempts import begin, forget
+from engine.results.attempts import Attempt, begin, forget
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
 from engine.rows import CellRows
 from engine.study import Study
 
 log = logging.getLogger(__name__)
+
+LONGEST_DELAY_S = 60.0
+"""Between two tries of a unit."""
 
 RECEIPT = pa.schema(
     [
@@ -59,10 +65,17 @@ class Assignment:
     cards: Mapping[str, Card]
     numerics: Numerics
     attempts: int = 2
+    patience_s: float = 3600.0
+    recycle_units: int | None = None
+    delay_s: float = 1.0
 
 
 class EvaluatorActor:
-    """Loads the models once; each call evaluates and commits one unit, then returns its receipt."""
+    """Loads the models once; each call evaluates and commits one unit, then returns its receipt.
+
+    Before it takes a unit, a worker that has done `recycle_units`, or has grown too large, ends
+    itself: Ray starts another in its place and hands it the same unit.
+    """
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
@@ -70,15 +83,27 @@ class EvaluatorActor:
         self._store = PartStore(Path(assignment.run_dir), algorithm_versions())
         if assignment.device == "cpu":
             deterministic_cpu()
-        self._evaluator = Evaluator(assignment.study, load_models(assignment), assignment.numerics)
+        self._watchdog = Watchdog(assignment.patience_s, Path(assignment.run_dir) / "logs")
+        self._evaluator = Evaluator(
+            assignment.study, load_models(assignment), assignment.numerics, self._watchdog.beat
+        )
+        self._age = Age(assignment.recycle_units)
 
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
-        attempts, cells = self._attempts(task, row)
-        seconds = time.perf_counter() - started
-        cells = [self._commit(task, rows, attempts) for rows in cells]
+        if (reason := self._age.over()) is not None:
+            log.info("%s starts anew before unit %s: %s", self._worker, task.unit_id, reason)
+            os._exit(RECYCLED)
+        self._watchdog.beat()
+        try:
+            attempts, cells = self._attempts(task, row)
+            seconds = time.perf_counter() - started
+            cells = [self._commit(task, rows, attempts) for rows in cells]
+        finally:
+            self._watchdog.rest()
         forget(self._store.store, task.unit_id)
+        self._age.add_unit()
         trials = [rows for rows in cells if not rows.planned.cell.is_factors]
         receipt = {
             "unit_id": task.unit_id,
@@ -93,17 +118,26 @@ class EvaluatorActor:
         return pa.Table.from_pylist([receipt], schema=RECEIPT)
 
     def _attempts(self, task: UnitTask, row: pa.Table) -> tuple[int, list[CellRows]]:
-        """Try a unit a few times; what still fails becomes failure rows."""
-        died = begin(self._store.store, task.unit_id)
+        """Try a unit a few times, waiting longer each time; what still fails becomes failure rows.
+
+        A worker that died with its machine is no attempt: the machine was lost, not the unit bad.
+        """
+        before = begin(
+            self._store.store, Attempt(task.unit_id, this_node(), self._worker, time.time())
+        )
+        died = sum(not lost(attempt.node) for attempt in before)
         attempt = died + 1
         if died >= self._assignment.attempts:
             problem = SamscopeError(
                 "the worker died every time it evaluated this unit",
                 where=task.unit_id,
-                got=f"{died} deaths",
-                remedy="see Ray's logs for a crash or an out-of-memory kill, then --retry-failed",
+                got=f"{died} deaths, or ends after {self._assignment.patience_s:g} s without a "
+                "sign of life",
+                remedy="see logs/ of the run, and Ray's for a crash or an out-of-memory kill, then "
+                "--retry-failed",
             )
             return attempt, self._fail(task, "worker", problem)
+        self._wait(died)
         while True:
             try:
                 pixels = unpack(row)
@@ -116,7 +150,14 @@ class EvaluatorActor:
                 log.warning("unit %s, attempt %d: %s", task.unit_id, attempt, text_of(problem))
                 if attempt >= self._assignment.attempts:
                     return attempt, self._fail(task, "evaluate", problem)
+            self._wait(attempt)
             attempt += 1
+
+    def _wait(self, failures: int) -> None:
+        """What failed for lack of memory, or of a file server, may go better a little later."""
+        if failures:
+            time.sleep(min(LONGEST_DELAY_S, self._assignment.delay_s * 2 ** (failures - 1)))
+            self._watchdog.beat()
 
     def _fail(self, task: UnitTask, stage: str, problem: Exception) -> list[CellRows]:
         given = self._assignment

@@ -89,6 +89,19 @@ def worker_numerics(device: str) -> Numerics:
     return numerics
 
 
+def this_node() -> str:
+    """The cluster's id of this machine; empty without Ray."""
+    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else ""
+
+
+def lost(node: str) -> bool:
+    """Whether a machine has left the cluster: what died with it says nothing about its work."""
+    if not node or not ray.is_initialized():
+        return False
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return not any(machine["NodeID"] == node and machine["Alive"] for machine in known)
+
+
 def _resources() -> dict[str, float]:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return resources

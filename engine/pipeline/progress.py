@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +30,17 @@ _BEAT_EVERY_S = 30.0
 
 
 def track(
-    receipts: Iterable[Mapping[str, Any]], tasks: Sequence[UnitTask], console: Console
+    receipts: Iterable[Mapping[str, Any]],
+    tasks: Sequence[UnitTask],
+    console: Console,
+    where: Callable[[], str] = str,
 ) -> Iterator[Mapping[str, Any]]:
     """Pass receipts through and show slices/s, trials, failures and the remaining time.
 
     Remaining time goes by trials: slices differ in their number of objects a hundredfold.
+
+    Args:
+        where: what is at work, in words, for when no unit has ended for a while.
     """
     total = _Total(
         len(tasks),
@@ -44,7 +50,7 @@ def track(
     if console.is_terminal:
         yield from _bar(receipts, total, console)
     else:
-        yield from _lines(receipts, total)
+        yield from _lines(receipts, total, where)
 
 
 @dataclass(frozen=True)
@@ -81,23 +87,26 @@ def _bar(
             yield receipt
 
 
-def _lines(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
-    with _heartbeat() as beat:
+def _lines(
+    receipts: Iterable[Mapping[str, Any]], total: _Total, where: Callable[[], str]
+) -> Iterator[Mapping[str, Any]]:
+    with _heartbeat(where) as beat:
         for receipt in _logged(receipts, total):
             beat.set()
             yield receipt
 
 
 @contextmanager
-def _heartbeat() -> Iterator[threading.Event]:
-    """Say that work goes on while no unit ends; units can take minutes."""
+def _heartbeat(where: Callable[[], str]) -> Iterator[threading.Event]:
+    """Say that work goes on, and where, while no unit ends; units can take minutes."""
     beat, ended = threading.Event(), threading.Event()
     started = time.monotonic()
 
     def tell() -> None:
         while not ended.wait(_BEAT_EVERY_S):
             if not beat.is_set():
-                log.info("still working, %.0f s since the start", time.monotonic() - started)
+                since = time.monotonic() - started
+                log.info("still working, %.0f s since the start%s", since, where())
             beat.clear()
 
     thread = threading.Thread(target=tell, name="heartbeat", daemon=True)

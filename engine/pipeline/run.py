@@ -25,11 +25,11 @@ from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
 from engine.plan import Plan, PlannedCell, UnitTask, algorithm_versions
 from engine.planning import Planning, lay_ground, read_study
-from engine.results.attempts import forget_all
+from engine.results.attempts import at_work, forget_all
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import RunDir, driver_lock, finalise, log_to_file
-from engine.stores import Place
+from engine.stores import Place, Store
 from engine.study import Runtime
 
 log = logging.getLogger(__name__)
@@ -133,8 +133,27 @@ def _evaluate(
 ) -> None:
     plan: Plan = planning.plan
     assignment = Assignment(
-        plan.study, device, str(run.path), plan.cards, plan.numerics, runtime.attempts
+        plan.study,
+        device,
+        str(run.path),
+        plan.cards,
+        plan.numerics,
+        runtime.attempts,
+        runtime.patience_s,
+        runtime.recycle_units,
     )
     receipts = stream(str(planning.collection), pending, assignment, actor_count(runtime, device))
-    for receipt in track(receipts, pending, console):
+    store = PartStore(run.path).store
+    for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         log.debug("receipt %s", receipt)
+
+
+def _oldest(store: Store) -> str:
+    """The unit that is longest at work, in words."""
+    attempts = at_work(store)
+    if not attempts:
+        return ""
+    first = attempts[0]
+    return (
+        f"; longest at work: {first.unit_id} on {first.worker}, {time.time() - first.began:.0f} s"
+    )

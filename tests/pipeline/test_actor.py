@@ -13,6 +13,7 @@ import pytest
 from worlds import write_study
 
 import engine.evaluate
+import engine.pipeline.actor
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.errors import SamscopeError
@@ -23,7 +24,7 @@ from engine.pipeline.datasource import read_unit
 from engine.pipeline.run import _coverage
 from engine.plan import UnitTask, algorithm_versions
 from engine.planning import Planning, plan_study, read_study
-from engine.results.attempts import begin, forget_all
+from engine.results.attempts import FOLDER, Attempt, at_work, begin, forget_all, of_unit
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
@@ -58,7 +59,7 @@ class Desk:
     def assignment(self, attempts: int = 2) -> Assignment:
         plan = self.planning.plan
         return Assignment(
-            plan.study, "cpu", str(self.run.path), plan.cards, plan.numerics, attempts
+            plan.study, "cpu", str(self.run.path), plan.cards, plan.numerics, attempts, delay_s=0.01
         )
 
     def work(self, task: UnitTask | None = None, attempts: int = 2) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def test_a_unit_that_killed_its_workers_is_given_up(
 ) -> None:
     calls = fail_first(monkeypatch, 0)
     for _ in range(2):
-        begin(desk.store.store, desk.task.unit_id)
+        begin(desk.store.store, Attempt(desk.task.unit_id))
     receipt = desk.work(attempts=2)
     assert not calls
     assert (receipt["done"], receipt["failed"]) == (0, TRIALS)
@@ -283,20 +284,64 @@ def test_a_unit_that_killed_its_workers_is_given_up(
 
 def test_a_dead_worker_counts_as_an_attempt(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fail_first(monkeypatch, 99)
-    begin(desk.store.store, desk.task.unit_id)
-    begin(desk.store.store, "another unit")
+    begin(desk.store.store, Attempt(desk.task.unit_id))
+    begin(desk.store.store, Attempt("another unit"))
     receipt = desk.work(attempts=3)
     assert (len(calls), receipt["attempts"]) == (2, 3)
 
 
 def test_attempts_are_forgotten_when_a_unit_is_done_or_a_driver_begins(desk: Desk) -> None:
     store, unit = desk.store.store, desk.task.unit_id
-    begin(store, unit)
+    begin(store, Attempt(unit))
     assert desk.work()["attempts"] == 2
-    assert begin(store, unit) == 0, "the unit is committed"
-    assert begin(store, unit) == 1
+    assert begin(store, Attempt(unit)) == [], "the unit is committed"
+    assert len(begin(store, Attempt(unit))) == 1
     forget_all(store, [unit])
-    assert begin(store, unit) == 0
+    assert begin(store, Attempt(unit)) == []
+
+
+def test_a_worker_lost_with_its_machine_is_no_attempt(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spot machines are taken back: a unit that was on three of them is not a bad unit."""
+    monkeypatch.setattr(engine.pipeline.actor, "lost", lambda node: node == "gone")
+    for _ in range(3):
+        begin(desk.store.store, Attempt(desk.task.unit_id, node="gone"))
+    begin(desk.store.store, Attempt(desk.task.unit_id, node="here"))
+    receipt = desk.work(attempts=2)
+    assert (receipt["attempts"], receipt["done"], receipt["failed"]) == (2, TRIALS, 0)
+
+
+def test_what_is_at_work_is_known(desk: Desk) -> None:
+    store = desk.store.store
+    assert at_work(store) == []
+    late, early = Attempt("b/c", "n", "host:1", 20.0), Attempt("a", "n", "host:2", 10.0)
+    begin(store, late)
+    begin(store, Attempt("a", "n", "host:3", 5.0))
+    begin(store, early)
+    assert at_work(store) == [early, late]
+    store.put(f"{FOLDER}/a/0", b"damaged")
+    assert of_unit(store, "a") == [Attempt("a"), early]
+
+
+def test_a_unit_is_tried_again_after_longer_and_longer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(engine.pipeline.actor.time, "sleep", slept.append)
+    fail_first(monkeypatch, 99)
+    desk.work(attempts=10)
+    assert slept == [0.01 * 2**k for k in range(9)]
+    slept.clear()
+    for _ in range(3):
+        begin(desk.store.store, Attempt("other"))
+        begin(desk.store.store, Attempt(desk.planning.plan.units[1].unit_id))
+    desk.work(desk.planning.plan.units[1], attempts=4)
+    assert slept == [0.04], "after three deaths"
+    monkeypatch.setattr(engine.pipeline.actor, "LONGEST_DELAY_S", 0.02)
+    slept.clear()
+    desk.work(desk.planning.plan.units[2], attempts=5)
+    assert slept == [0.01, 0.02, 0.02, 0.02]
 
 
 def test_other_weights_than_planned_are_refused(desk: Desk) -> None:

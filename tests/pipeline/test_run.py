@@ -179,6 +179,38 @@ def test_a_unit_that_kills_its_workers_becomes_failure_rows(
     assert not list((tmp_path / "run/parts/_attempts").rglob("[0-9]*"))
 
 
+@pytest.mark.timeout(240)
+def test_a_unit_that_hangs_is_given_up_and_the_others_go_on(
+    ray_session: None, tmp_path: Path, console: Console
+) -> None:
+    collection = toy_collection(tmp_path / "toy.zarr", cases=1, slices=2)
+    ingest_cases(replace(INFO, dataset="wide"), [wide()], collection)
+    study = write_study(tmp_path, ONLY_FAKE, fake="hang_on_width: 80\n")
+    runtime = Runtime(actors=1, patience_s=2.0)
+    outcome = run_study(study, collection, tmp_path / "run", runtime, console)
+    assert outcome.expected == outcome.done + outcome.failed
+    failed = run_sql(tmp_path / "run", "SELECT DISTINCT stage, message FROM failures").to_pylist()
+    assert [f["stage"] for f in failed] == ["worker"]
+    assert "sign of life" in failed[0]["message"]
+    told = [path.read_text() for path in (tmp_path / "run/logs").glob("stalled-*.txt")]
+    assert len(told) == 2
+    assert all("fake.py" in text for text in told)
+
+
+@pytest.mark.timeout(240)
+def test_workers_that_start_anew_lose_nothing(
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    study = write_study(tmp_path)
+    runtime = Runtime(actors=1, recycle_units=2)
+    outcome = run_study(study, collection, tmp_path / "run", runtime, console)
+    assert outcome.exit_code == 0
+    assert results(tmp_path / "run").equals(results(undisturbed))
+    units = run_sql(tmp_path / "run", "SELECT pid, count(DISTINCT unit_id) n FROM units GROUP BY 1")
+    assert max(units["n"].to_pylist()) <= 2
+    assert len(units) >= 3
+
+
 def wide() -> CuratedCase:
     return replace(volume("wide", slices=1, size=80), dataset="wide")
 
@@ -197,7 +229,7 @@ def test_killed_in_the_middle_and_resumed(
     env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     driver = subprocess.Popen(command, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
     try:
-        _wait_for(lambda: len(list(PartStore(run).manifests())) >= 4, driver)
+        _wait_for(lambda: len(list(PartStore(run).manifests())) >= 17, driver)
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.wait()
