@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,8 +53,11 @@ def connected(runtime: Runtime) -> Iterator[None]:
         options["include_dashboard"] = False
         # Ray Data makes its core print an alarming line about every actor pool it starts.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, **options)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends in an abort
     except ConnectionError as error:
         raise UserError(
             "there is no Ray to connect to",

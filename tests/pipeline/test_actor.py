@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -261,6 +263,19 @@ def test_a_full_disk_stops_the_worker(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(PartStore, "commit", full)
     with pytest.raises(OSError, match="no space"):
         desk.work()
+
+
+def test_a_clock_that_jumps_changes_no_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day back, ten years ahead and before 1970: wall clocks are told, and decide nothing."""
+    now = time.time()
+    jumps = itertools.cycle([now, now - 86_400, now + 3e8, 0.0, -1e6])
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    for task in desk.planning.plan.units:
+        assert desk.work(task)["done"] == TRIALS
+    finalise(desk.run, desk.planning)
+    expected, done, failed, pending, _ = _coverage(desk.run.path)
+    assert (done, failed, pending) == (expected, 0, 0)
+    assert done == TRIALS * len(desk.planning.plan.units)
 
 
 def test_a_committed_cell_is_not_committed_again(desk: Desk) -> None:

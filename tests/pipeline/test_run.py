@@ -216,10 +216,11 @@ def wide() -> CuratedCase:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_in_the_middle_and_resumed(
-    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console, how: signal.Signals
 ) -> None:
-    """SIGKILL of the driver; how slowly a model answers is no part of an identity."""
+    """How slowly a model answers is no part of an identity."""
     study = write_study(tmp_path, fake=SLOW)
     run = tmp_path / "run"
     command = [
@@ -227,19 +228,25 @@ def test_killed_in_the_middle_and_resumed(
         "--collection", str(collection), "--out", str(run), "--actors", "2",
     ]  # fmt: skip
     env = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-    driver = subprocess.Popen(command, env=env, start_new_session=True, stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen(
+        command, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
     try:
         _wait_for(lambda: len(list(PartStore(run).manifests())) >= 17, driver)
     finally:
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
+        driver.send_signal(how)
+        said = driver.communicate(timeout=30)[1]  # a spot machine has that long
+    if how is signal.SIGTERM:
+        assert driver.returncode == 1
+        assert "stopped; what was committed is kept" in said
+        assert "Traceback" not in said
     committed = len(list(PartStore(run).manifests()))
     outcome = run_study(study, collection, run, Runtime(actors=1), console)
     assert 0 < outcome.units_run < outcome.units_total, committed
     assert results(run).equals(results(undisturbed))
 
 
-def _wait_for(ready: object, driver: subprocess.Popen[bytes]) -> None:
+def _wait_for(ready: object, driver: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
         assert driver.poll() is None, "the driver ended before it could be killed"
