@@ -77,24 +77,27 @@ def nearest_sq(
     """[n]: squared distance of each query pixel to the nearest border pixel.
 
     Args:
-        field: int32[k, y, x] of `column_distance`.
+        field: int32[k, y, x] of `column_distance`, with the `far_in` of its own frame.
         place: int64[n], which of the k each query looks at.
         asked: the n query pixels, in the frame of `field`.
         spacing_sq: float64[pairs, 2], squared height and width of a pixel of each comparison; the
             result is float64 then. None: integers, in pixels.
     """
-    width = field.shape[2]
-    exact = torch.int32 if 5 * max(field.shape[1:]) ** 2 < 2**31 else torch.int64
+    width, far = field.shape[2], far_in(*field.shape[1:])
+    exact = torch.int32 if 2 * far**2 < 2**31 else torch.int64
     kind = exact if spacing_sq is None else torch.float64
     across = torch.arange(width, device=field.device, dtype=kind)
     columns = asked.columns.to(kind)
     found = field.new_empty(len(place), dtype=kind)
     for part in pieces(len(place), width * ROW_ENTRY_BYTES):
-        down_sq = field[place[part], asked.rows[part]].to(kind).square_()
+        down = field[place[part], asked.rows[part]]
+        down_sq = down.to(kind).square_()
         across_sq = (columns[part, None] - across).square_()
         if spacing_sq is not None:
             row_sq, column_sq = spacing_sq[asked.pair[part]].unsqueeze(2).unbind(1)
-            down_sq, across_sq = down_sq.mul_(row_sq), across_sq.mul_(column_sq)
+            # No column distance is far enough for every ratio of the spacings.
+            down_sq = down_sq.mul_(row_sq).masked_fill_(down >= far, torch.inf)
+            across_sq = across_sq.mul_(column_sq)
         found[part] = down_sq.add_(across_sq).amin(dim=1)
     return found
 

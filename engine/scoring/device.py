@@ -143,26 +143,29 @@ class _Comparison:
 
 
 def _compare(truths: Sequence[TruthBorder], masks: torch.Tensor) -> _Comparison:
-    height, width = masks.shape[1:]
     rows, columns = _window(truths, masks)
     edges = tensors.border(masks[:, rows, columns])
-    sides, truth = _distinct(truths, masks.device)
-    field = tensors.column_distance(edges, tensors.far_in(height, width))
-    fields = field, torch.stack([side.field[rows, columns] for side in sides])
-    of_truths = _border_pixels([sides[i] for i in truth.tolist()], rows.start, columns.start)
+    sides, which = _distinct(truths, masks.device)
+    far = tensors.far_in(*edges.shape[1:])
+    of_sides = torch.stack([side.field[rows, columns] for side in sides]).clamp_(max=far)
+    fields = tensors.column_distance(edges, far), of_sides
+    of_truths = _border_pixels([sides[i] for i in which], rows.start, columns.start)
+    truth = torch.tensor(which).to(masks.device)
     return _Comparison(fields, (tensors.pixels_of(edges), of_truths), truth)
 
 
 def _window(truths: Sequence[TruthBorder], masks: torch.Tensor) -> tuple[slice, slice]:
     """Rows and columns of the smallest window around all masks and truths."""
-    filled = masks.any(dim=0)
-    found = []
-    for axis, ends in ((1, ("y0", "y1")), (0, ("x0", "x1"))):
-        used = np.flatnonzero(on_host(filled.any(dim=axis)))
-        first = min(int(used[0]), *(getattr(truth.region, ends[0]) for truth in truths))
-        last = max(int(used[-1]), *(getattr(truth.region, ends[1]) for truth in truths))
-        found.append(slice(first, last + 1))
-    return found[0], found[1]
+    filled, height = masks.any(dim=0), masks.shape[1]
+    used = on_host(torch.cat([filled.any(dim=1), filled.any(dim=0)]))
+    rows, columns = np.flatnonzero(used[:height]), np.flatnonzero(used[height:])
+    regions = {truth.region for truth in truths}
+    y0, x0 = min(r.y0 for r in regions), min(r.x0 for r in regions)
+    y1, x1 = max(r.y1 for r in regions), max(r.x1 for r in regions)
+    return (
+        slice(min(y0, int(rows[0])), max(y1, int(rows[-1])) + 1),
+        slice(min(x0, int(columns[0])), max(x1, int(columns[-1])) + 1),
+    )
 
 
 def _border_pixels(sides: Sequence[DeviceTruth], y0: int, x0: int) -> Pixels:
@@ -178,38 +181,45 @@ def _border_pixels(sides: Sequence[DeviceTruth], y0: int, x0: int) -> Pixels:
 
 def _distinct(
     truths: Sequence[TruthBorder], device: torch.device
-) -> tuple[list[DeviceTruth], torch.Tensor]:
-    """The distinct truths, and int64[n]: which of them each of the n is."""
+) -> tuple[list[DeviceTruth], list[int]]:
+    """The distinct truths, and for each of the n which of them it is."""
     place = {truth: i for i, truth in enumerate(dict.fromkeys(truths))}
-    which = torch.tensor([place[truth] for truth in truths]).to(device)
-    return [on_device(truth, device) for truth in place], which
+    return [on_device(truth, device) for truth in place], [place[truth] for truth in truths]
+
+
+@dataclass(frozen=True, slots=True)
+class _Direction:
+    """One row of `border_tensors.summary`, without its limits."""
+
+    count: float
+    largest_sq: float
+    low_sq: float
+    high_sq: float
+    total: float
+
+    @property
+    def percentile_95(self) -> float:
+        """Linear interpolation between the two roots around it."""
+        position, low = 0.95 * (self.count - 1), math.sqrt(self.low_sq)
+        return low + (math.sqrt(self.high_sq) - low) * (position - int(position))
 
 
 def _distances(truth: TruthBorder, there: list[float], back: list[float]) -> Distances:
-    """Scores of one comparison from its rows of `_Comparison.table`."""
-    px, nsd, nsd_even = _three(there, back), _share(there, back, 5), _share(there, back, 6)
+    """Scores of one comparison from its rows of `_Comparison.table`: 5 + 2, then 5 + 1 numbers."""
+    px = _summary(there[:5], back[:5])
+    nsd, nsd_mm = ((there[k] + back[k]) / (there[0] + back[0]) for k in (5, 6))
     if truth.spacing_mm is None:
         return Distances(*px, nsd)
     if not _uneven(truth):
         side = truth.spacing_mm[0]
-        return Distances(*px, nsd, px[0] * side, px[1] * side, px[2] * side, nsd_even)
-    there, back = there[7:], back[7:]
-    return Distances(*px, nsd, *_three(there, back), _share(there, back, 5))
+        return Distances(*px, nsd, px[0] * side, px[1] * side, px[2] * side, nsd_mm)
+    nsd_mm = (there[12] + back[12]) / (there[0] + back[0])
+    return Distances(*px, nsd, *_summary(there[7:12], back[7:12]), nsd_mm)
 
 
-def _three(there: list[float], back: list[float]) -> tuple[float, float, float]:
-    """(hausdorff, hd95, assd) of both directions."""
-    hausdorff = math.sqrt(max(there[1], back[1]))
-    hd95 = max(_percentile_95(*there[:1], *there[2:4]), _percentile_95(*back[:1], *back[2:4]))
-    return hausdorff, hd95, (there[4] + back[4]) / (there[0] + back[0])
-
-
-def _percentile_95(count: float, low_sq: float, high_sq: float) -> float:
-    """Linear interpolation between the two roots around it."""
-    position = 0.95 * (count - 1)
-    low = math.sqrt(low_sq)
-    return low + (math.sqrt(high_sq) - low) * (position - int(position))
-
-
-def _share(there: list[float], back: list[float], column: int) -> float:
-    return (there[column] + back[column]) / (there[0] + back[0])
+def _summary(there: list[float], back: list[float]) -> tuple[float, float, float]:
+    """(hausdorff, hd95, assd) of both directions, as `border_kernels.summary`."""
+    one, two = _Direction(*there), _Direction(*back)
+    hausdorff = math.sqrt(max(one.largest_sq, two.largest_sq))
+    hd95 = max(one.percentile_95, two.percentile_95)
+    return hausdorff, hd95, (one.total + two.total) / (one.count + two.count)
