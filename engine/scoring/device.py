@@ -59,7 +59,8 @@ def _copied(truth: TruthBorder, device: torch.device) -> DeviceTruth:
     far = tensors.far_in(*mask.shape)
     field = np.full(mask.shape, far, np.int32)
     field[:, border.x0 : border.x1 + 1] = np.minimum(truth.field, far)
-    arrays = np.packbits(mask, axis=-1), border.rows, border.columns, field
+    rows, columns = np.nonzero(border.pixels)
+    arrays = np.packbits(mask, axis=-1), rows + border.y0, columns + border.x0, field
     return DeviceTruth(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
