@@ -7,8 +7,8 @@ Prints, per kind of mask, the median milliseconds per pair of the plain way (sci
 transform of both borders over the whole slice), of samscope without and with the ground truth's
 side prepared once, and the ratio to the latter. With --device also, per kind, a batch of trials
 scored whole (counts, picks, distances), by the numba twin from arrays and by the torch twin from
-tensors on that device, in milliseconds per trial, and the size of the batch's masks, which the first
-way would have to copy from a device. Equality is tested in `tests/scoring`.
+tensors on that device, in milliseconds per trial, and the size of the batch's masks, which the
+first way would have to copy from a device. Equality is tested in `tests/scoring`.
 """
 
 from __future__ import annotations

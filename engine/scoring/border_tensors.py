@@ -8,6 +8,7 @@ batch, and no operation here adds floats in an order that varies from run to run
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,8 +65,11 @@ def column_distance(edges: torch.Tensor, far: int) -> torch.Tensor:
 
 
 def far_in(height: int, width: int) -> int:
-    """A column distance whose square exceeds every squared distance of the frame."""
-    return 2 * max(height, width)
+    """A column distance whose square exceeds every squared distance of the frame.
+
+    No larger: with a frame's width, squared, it fits int32 for sides up to the longest allowed.
+    """
+    return math.isqrt(height**2 + width**2) + 1
 
 
 def nearest_sq(
@@ -81,11 +85,10 @@ def nearest_sq(
         place: int64[n], which of the k each query looks at.
         asked: the n query pixels, in the frame of `field`.
         spacing_sq: float64[pairs, 2], squared height and width of a pixel of each comparison; the
-            result is float64 then. None: integers, in pixels.
+            result is float64 then. None: int32, in pixels.
     """
     width, far = field.shape[2], far_in(*field.shape[1:])
-    exact = torch.int32 if 2 * far**2 < 2**31 else torch.int64
-    kind = exact if spacing_sq is None else torch.float64
+    kind = torch.int32 if spacing_sq is None else torch.float64
     across = torch.arange(width, device=field.device, dtype=kind)
     columns = asked.columns.to(kind)
     found = field.new_empty(len(place), dtype=kind)

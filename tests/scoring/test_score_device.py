@@ -23,6 +23,7 @@ from engine.models.base import EverythingMasks
 from engine.scoring import EverythingScorer, TrialScores, TruthBorder, score_batch
 from engine.scoring import border_tensors as tensors
 from engine.scoring.device import PIXEL_BYTES, measure_together, on_device
+from engine.scoring.nearest_kernels import LONGEST
 
 SPACINGS = [None, (1.0, None), (0.5, 0.5), (0.4, 0.4), (0.3, 1.7), (5.0, 0.1)]
 IDS = [(0, 1, 2, 3), (3,), (0, 1, 2), (3, 1, 0, 2)]
@@ -164,14 +165,15 @@ def test_many_pieces_give_what_each_mask_gives_alone() -> None:
         assert measure_together([asked[k]], [there(boxes[k])]) == [found[k]]
 
 
-@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (2, 24_000)])
-def test_sides_whose_squares_exceed_32_bits(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, LONGEST), (LONGEST, 1), (2, LONGEST)])
+def test_the_longest_sides_fit_32_bits(size: tuple[int, int]) -> None:
     truth, pred = np.zeros((2, *size), np.bool_)
     truth[0, 0] = pred[-1, -1] = True
     prepared = TruthBorder.from_mask(truth, (0.5, 0.25))
     (found,) = measure_together([prepared], [there(pred)])
     assert found.hausdorff_px == np.hypot(size[0] - 1, size[1] - 1)
     assert_nearly(asdict(found), asdict(prepared.distances(pred)))
+    assert tensors.far_in(LONGEST, LONGEST) ** 2 + LONGEST**2 < 2**31
     near = truth.copy()  # a small window of the same slice
     near[: min(size[0], 3), : min(size[1], 3)] = True
     assert measure_together([prepared], [there(near)]) == [prepared.distances(near)]
