@@ -171,7 +171,7 @@ class _Tally:
             return SelectionRow.of(name, None, None, Counts(0, 0, gt_px), nothing)
         counts = Counts(int(self.tp[pick]), int(self.scorer.pred_px[pick]), gt_px)
         iou = float(self.scorer.masks.predicted_iou[pick])
-        distances = measured.get((self.truth, pick), nothing)
+        distances = measured[self.truth, pick] if counts.pred_px else nothing
         return SelectionRow.of(name, pick, iou, counts, distances)
 
 
