@@ -123,7 +123,8 @@ def summary(squares: torch.Tensor, asked: Pixels, limits_sq: torch.Tensor) -> to
     below = (0.95 * (counts - 1).double()).long()
     at = (counts - 1, below, torch.minimum(below + 1, counts - 1))
     within = (squares[:, None] <= limits_sq[asked.pair]).double()
-    sums = [_per_pair(values, counts) for values in (squares.sqrt(), *within.unbind(1))]
+    # Roots in ascending order, so that a sum does not depend on where its pixels lie.
+    sums = [_per_pair(values, counts) for values in (ordered.sqrt(), *within.unbind(1))]
     return torch.stack([counts.double(), *(ordered[first + k] for k in at), *sums], dim=1)
 
 
