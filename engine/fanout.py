@@ -6,6 +6,7 @@ becomes failed rows with a reason, and its neighbours go on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from engine.errors import UserError
@@ -15,7 +16,8 @@ from engine.prompts.base import Prompt
 from engine.rows import CellRows, TrialKey, fail_object, failed_row, selection_names, trial_row
 from engine.scene import Scene, Target
 from engine.scoring.everything import EverythingScorer
-from engine.scoring.score import score_trial
+from engine.scoring.rows import EverythingScores, TrialScores
+from engine.scoring.score import score_batch
 from engine.study import EverythingParams, Strategy, Study
 from engine.trials import Answer, Step, answer, batches, first_steps, following_step
 
@@ -66,28 +68,43 @@ class FanOut:
         """Decode and score one batch; returns the steps that follow from it."""
         with self.rows.timed("decode"):
             answers = answer(self.model, embedding, batch)
-        following = []
+        answered: list[tuple[Step, Answer]] = []
         for step, said in zip(batch, answers, strict=True):
             if isinstance(said, Exception):
                 self._fail_step(step, "decode", said)
-                continue
+            else:
+                answered.append((step, said))
+        return self._score(answered)
+
+    def _score(self, answered: Sequence[tuple[Step, Answer]]) -> list[Step]:
+        """Score what was answered, all together; returns the steps that follow."""
+        with self.rows.timed("score"):
+            scored = score_batch(
+                [step.target.border for step, _ in answered],
+                [said.masks for _, said in answered],
+                [said.predicted_iou for _, said in answered],
+                self.model.card.candidates,
+            )
+        following = []
+        for (step, said), scores in zip(answered, scored, strict=True):
             try:
-                with self.rows.timed("score"):
-                    after = self._answered(step, said)
+                if isinstance(scores, Exception):
+                    raise scores
+                after = self._scored(step, said, scores)
             except Exception as problem:  # noqa: BLE001  a trial must not stop the others
                 self._fail_step(step, "score", problem)
                 continue
             following += [after] if after is not None else []
         return following
 
-    def _answered(self, step: Step, said: Answer) -> Step | None:
-        """Score one trial's step and append its row; returns the step that follows."""
-        names = self.model.card.candidates
-        scores = score_trial(step.target.border, said.masks, said.predicted_iou, names)
+    def _scored(self, step: Step, said: Answer, scores: TrialScores) -> Step | None:
+        """Append the row of one trial's step; returns the step that follows."""
         # The next step reacts to the mask a user would be shown: the model's own choice.
         shown = next(s for s in scores.selections if s.selection == "predicted_iou").candidate
+        names = self.model.card.candidates
         mask = said.masks[names.index(SINGLE if shown is None else shown)]
-        after = following_step(self.study, self.strategy, step, mask)
+        with self.rows.timed("prompt"):
+            after = following_step(self.study, self.strategy, step, mask)
         row = trial_row(
             self.rows,
             _key(step),
@@ -115,12 +132,17 @@ class FanOut:
         except Exception as problem:  # noqa: BLE001  a slice must not stop the others
             self.fail_slice("score", problem)
             return
-        for target in self.scene.targets:
-            try:
-                with self.rows.timed("score"):
-                    self._everything_object(scorer, target)
-            except Exception as problem:  # noqa: BLE001  an object must not stop the others
-                self._fail_object(target, "score", problem)
+        with self.rows.timed("score"):
+            points = [target.geometry.positives(1)[0] for target in self.scene.targets]
+            scored = scorer.score_all(
+                [target.border for target in self.scene.targets],
+                [(point.x, point.y) for point in points],
+            )
+        for target, scores in zip(self.scene.targets, scored, strict=True):
+            if isinstance(scores, Exception):
+                self._fail_object(target, "score", scores)
+            else:
+                self._everything_object(target, scores, len(masks))
 
     def _slice_candidates(self, masks: EverythingMasks) -> EverythingScorer:
         scorer = EverythingScorer.from_masks(masks)
@@ -128,16 +150,16 @@ class FanOut:
         self.rows.tables["slice_candidates"] += [ids | asdict(row) for row in scorer.rows()]
         return scorer
 
-    def _everything_object(self, scorer: EverythingScorer, target: Target) -> None:
-        point = target.geometry.positives(1)[0]
-        scores = scorer.score(target.border, (point.x, point.y))
+    def _everything_object(
+        self, target: Target, scores: EverythingScores, n_candidates: int
+    ) -> None:
         row = trial_row(
             self.rows,
             TrialKey(target.ref.object_id, target.border.gt_px),
             prompt=Prompt(),
             candidates=[],
             selections=scores.selections,
-            n_candidates=len(scorer.masks),
+            n_candidates=n_candidates,
         )
         ids = {"object_id": target.ref.object_id, **self._cell()}
         self.rows.tables["trials"].append(row)

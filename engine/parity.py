@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.masks import on_host
 from engine.models.numerics import Numerics
 from engine.models.plain import PlainAnswer, PlainSam
 from engine.models.sam import SamModel
@@ -77,9 +78,9 @@ def compare(
 
 def compare_trial(region: TruthRegion, fast: Answer, plain: PlainAnswer) -> TrialParity:
     """One trial, both ways; `region` is its object's."""
-    gt_px = region.gt_px
-    differ, rounds = fast.masks != plain.masks, plain.rounds()
-    counts = [region.count_all(masks) for masks in (fast.masks, plain.masks)]
+    gt_px, masks = region.gt_px, on_host(fast.masks)
+    differ, rounds = masks != plain.masks, plain.rounds()
+    counts = [region.count_all(each) for each in (masks, plain.masks)]
     dice = [2 * tp / (pred_px + gt_px) for tp, pred_px in counts]
     picks = [
         select(range(4), tp.tolist(), pred_px.tolist(), iou.tolist(), gt_px)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.errors import SamscopeError
+from engine.masks import on_host
 from engine.models.base import Embedding, Model
 from engine.models.numerics import Numerics
 from engine.prompts.base import Prompt
@@ -106,7 +107,7 @@ class Replayer:
                     if isinstance(said, Exception):
                         raise said
                     place = self._model.card.candidates.index(candidate)
-                    return said.masks[place], step.prompt
+                    return on_host(said.masks[place]), step.prompt
         raise SamscopeError("no such trial on this slice", got=key)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.masks import Masks, on_host
 from engine.models.base import Embedding, Model
 from engine.models.numerics import Numerics, prompt_batches
 from engine.prompts.base import Prompt
@@ -42,14 +43,15 @@ def first_steps(study: Study, strategy: Strategy, target: Target) -> list[Step]:
     ]
 
 
-def following_step(
-    study: Study, strategy: Strategy, step: Step, mask: NDArray[np.bool_]
-) -> Step | None:
-    """The step after `step` was answered with `mask: bool[y, x]`; None when the trial is over."""
+def following_step(study: Study, strategy: Strategy, step: Step, mask: Masks) -> Step | None:
+    """The step after `step` was answered with `mask: bool[y, x]`; None when the trial is over.
+
+    A mask on a device is copied only where a step follows, because a prompter sees it.
+    """
     ask = prompter(strategy, study.jitter)
-    situation = next_step(step.situation, mask)
-    if situation.step >= ask.steps:
+    if step.situation.step + 1 >= ask.steps:
         return None
+    situation = next_step(step.situation, on_host(mask))
     return Step(step.target, situation, ask(situation))
 
 
@@ -68,11 +70,11 @@ class Answer:
     """What a model said to one step, or the error instead.
 
     Attributes:
-        masks: bool[c, y, x], in the order of the model's candidates.
+        masks: bool[c, y, x], in the order of the model's candidates, where the model left them.
         predicted_iou: float32[c].
     """
 
-    masks: NDArray[np.bool_]
+    masks: Masks
     predicted_iou: NDArray[np.float32]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.masks import Masks, Packed, on_host, unpack
 from engine.prompts.base import Prompt
 from engine.study import EverythingParams
 
@@ -87,11 +88,12 @@ class Candidates:
     """Answers to n prompts of one slice.
 
     Attributes:
-        masks: bool[n, c, y, x] on the original grid; c follows `Card.candidates`.
+        masks: bool[n, c, y, x] on the original grid; c follows `Card.candidates`. A numpy array, or
+            a torch tensor on any device: it is scored where it is, and never copied whole.
         predicted_iou: float32[n, c], the model's own estimate.
     """
 
-    masks: NDArray[np.bool_]
+    masks: Masks
     predicted_iou: NDArray[np.float32]
 
 
@@ -100,7 +102,8 @@ class EverythingMasks:
     """Masks of Everything that survived its filters, in protocol order (section 3, S1).
 
     Attributes:
-        packed: uint8[k, y, ceil(x / 8)], `numpy.packbits(mask, axis=-1)` of each mask.
+        packed: uint8[k, y, ceil(x / 8)], `numpy.packbits(mask, axis=-1)` of each mask; numpy, or a
+            torch tensor on any device, as `Candidates.masks`.
         width: x size of the slice.
         predicted_iou, stability_score: float32[k].
         points: float64[k, 2], xy of the grid point, original pixels.
@@ -108,7 +111,7 @@ class EverythingMasks:
         n_raw: masks before any filter.
     """
 
-    packed: NDArray[np.uint8]
+    packed: Packed
     width: int
     predicted_iou: NDArray[np.float32]
     stability_score: NDArray[np.float32]
@@ -120,8 +123,9 @@ class EverythingMasks:
         return len(self.packed)
 
     def mask(self, index: int) -> NDArray[np.bool_]:
-        """bool[y, x] of candidate `index`."""
-        return np.unpackbits(self.packed[index], axis=-1, count=self.width).astype(np.bool_)
+        """bool[y, x] of candidate `index`, on the host."""
+        mask: NDArray[np.bool_] = unpack(on_host(self.packed[index]), self.width)
+        return mask
 
 
 class Model(Protocol):

@@ -1,13 +1,15 @@
-"""Masks on the image's grid from the decoder's small logits, in one step, on a CPU.
+"""Masks on the image's grid from the decoder's small logits, in one step.
 
 SAM enlarges bilinearly twice: to the model's input, and, without the padding, to the image. Both
 are separable and linear, so together they are one operator per axis, in which a row (or column) of
 the image sees at most three neighbouring rows (columns) of the logits. The large logits are never
-stored: a pixel's value becomes a bit of the mask, and a count, in a register.
+stored: on a CPU a pixel's value becomes a bit of the mask, and a count, in a register; on a device
+they exist for a bounded number of masks at a time, and the masks stay there.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +20,7 @@ from torch.nn.functional import interpolate
 
 from engine.compiled import compiled
 from engine.errors import SamscopeError
+from engine.masks import Masks, on_host, pieces
 from engine.models.preprocessing import frame_size
 
 Floats = NDArray[np.float32]
@@ -25,6 +28,9 @@ Ints = NDArray[np.int64]
 
 TAPS = 3
 """Logits that an output pixel can see along one axis."""
+
+PIXEL_BYTES = 16
+"""Bytes that one pixel of one mask takes for a moment on a device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +58,11 @@ class Measured:
     """Masks with what Everything asks of them.
 
     Attributes:
-        masks: bool[k, y, x], logits > 0.
+        masks: bool[k, y, x], logits > 0; a tensor where they were measured on a device.
         inner, outer: int64[k], pixels above +offset and above -offset.
     """
 
-    masks: NDArray[np.bool_]
+    masks: Masks
     inner: Ints
     outer: Ints
 
@@ -81,40 +87,62 @@ class Enlarger:
         return Measured(masks.view(np.bool_), areas[:, 0], areas[:, 1])
 
     def measure_on_device(self, logits: torch.Tensor, offset: float) -> Measured:
-        """The same by two dense products, where the logits are; only masks and counts come back."""
-        rows, columns = (
-            torch.from_numpy(axis.dense(logits.shape[-1])).to(logits.device)
-            for axis in (self.rows, self.columns)
-        )
-        large = rows @ logits.float() @ columns.T
-        inner, outer = (
-            (large > at).count_nonzero(dim=(1, 2)).cpu().numpy() for at in (offset, -offset)
-        )
-        return Measured((large > 0).cpu().numpy(), inner, outer)
+        """The same by two dense products, where the logits are; only the areas come back."""
+        rows, columns = _dense(self, logits.shape[-1], logits.device)
+        shape = (len(logits), len(rows), columns.shape[1])
+        masks = logits.new_empty(shape, dtype=torch.bool)
+        areas = logits.new_zeros((2, len(logits)), dtype=torch.int64)
+        for part in pieces(len(logits), PIXEL_BYTES * math.prod(shape[1:])):
+            large = rows @ logits[part].float() @ columns
+            masks[part] = large > 0
+            for area, at in zip(areas, (offset, -offset), strict=True):
+                area[part] = (large > at).sum(dim=(1, 2))
+        inner, outer = on_host(areas)
+        return Measured(masks, inner, outer)
+
+
+@lru_cache(maxsize=64)
+def _dense(operator: Enlarger, low: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """float32[height, low] and float32[low, width]."""
+    with torch.inference_mode(False):  # kept beyond the caller's mode, for training too
+        rows = torch.from_numpy(operator.rows.dense(low)).to(device)
+        return rows, torch.from_numpy(operator.columns.dense(low).T.copy()).to(device)
 
 
 def enlarged_masks(
-    logits: torch.Tensor, height: int, width: int, input_size: int
-) -> NDArray[np.bool_]:
-    """bool[n, c, height, width]: where float[n, c, l, l] logits, enlarged, are above 0."""
+    logits: torch.Tensor, height: int, width: int, input_size: int, *, on_device: bool = False
+) -> Masks:
+    """bool[n, c, height, width]: where float[n, c, l, l] logits, enlarged, are above 0.
+
+    Args:
+        on_device: see `measured`.
+    """
     n, c, low, _ = logits.shape
-    flat = measured(logits.reshape(n * c, low, low), height, width, input_size, 0.0)
-    return flat.masks.reshape(n, c, height, width)
+    flat = logits.reshape(n * c, low, low)
+    found = measured(flat, height, width, input_size, 0.0, on_device=on_device)
+    return found.masks.reshape(n, c, height, width)
 
 
 def measured(
-    logits: torch.Tensor, height: int, width: int, input_size: int, offset: float
+    logits: torch.Tensor,
+    height: int,
+    width: int,
+    input_size: int,
+    offset: float,
+    *,
+    on_device: bool = False,
 ) -> Measured:
     """Masks and areas of float[k, l, l] logits enlarged to an image.
 
     Args:
         input_size: side of the model's square input, of which the image fills the upper left.
         offset: at least 0. The caller bounds k: all masks exist at once.
+        on_device: the masks are made, and stay, where the logits are; else on the host.
     """
     operator = enlarger(height, width, input_size, logits.shape[-1])
-    if logits.device.type == "cpu":
-        return operator.measure(logits.detach().numpy(), offset)
-    return operator.measure_on_device(logits, offset)
+    if on_device:
+        return operator.measure_on_device(logits, offset)
+    return operator.measure(logits.detach().float().cpu().numpy(), offset)
 
 
 @lru_cache(maxsize=64)

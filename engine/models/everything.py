@@ -8,12 +8,14 @@ a stated order (protocol section 3, S1).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torchvision
 from numpy.typing import NDArray
 
+from engine.masks import Packed, boxes_of, pack
 from engine.models.base import Embedding, EverythingMasks
 from engine.models.decoding import PromptTensors
 from engine.models.enlarge import Measured, measured
@@ -30,13 +32,13 @@ class _Found:
     """Masks that passed both thresholds, in grid and mask order.
 
     Attributes:
-        packed: uint8[k, y, ceil(x / 8)].
+        packed: uint8[k, y, ceil(x / 8)], on the device where the masks were made.
         boxes: float32[k, 4], XYXY inclusive corners; zeros for an empty mask.
         predicted_iou, stability_score: float32[k].
         raw_index: int64[k], point * 3 + mask.
     """
 
-    packed: NDArray[np.uint8]
+    packed: Packed
     boxes: NDArray[np.float32]
     predicted_iou: NDArray[np.float32]
     stability_score: NDArray[np.float32]
@@ -66,6 +68,8 @@ def segment_everything(
     params: EverythingParams,
     input_size: int,
     numerics: Numerics,
+    *,
+    on_device: bool,
 ) -> EverythingMasks:
     """All masks of a slice that pass the thresholds and box suppression.
 
@@ -78,9 +82,11 @@ def segment_everything(
         input_size: side of the model's input.
         numerics: `everything_batch` grid points go through the decoder at once, and at most
             `mask_bytes` of unpacked masks exist at once.
+        on_device: the masks are made, packed and kept where the decoder is; else on the host. What
+            is decided about them is decided on the host either way, from a few numbers a mask.
     """
     points = grid_points(params.points_per_side, embedding.height, embedding.width)
-    search = _Search(decoder, embedding, params, input_size, numerics.mask_bytes)
+    search = _Search(decoder, embedding, params, input_size, numerics.mask_bytes, on_device)
     step = numerics.everything_batch
     found = _concatenate(
         [
@@ -123,6 +129,7 @@ class _Search:
     params: EverythingParams
     input_size: int
     mask_bytes: int
+    on_device: bool
 
     def near(self, points: NDArray[np.float64], first_raw: int) -> _Found:
         """One decoder pass: drop by predicted IoU, make masks of the rest, drop by stability."""
@@ -152,29 +159,22 @@ class _Search:
     ) -> _Found:
         """The masks of float[k, l, l] logits whose stability reaches its threshold."""
         height, width, params = self.embedding.height, self.embedding.width, self.params
-        seen = measured(logits, height, width, self.input_size, params.stability_score_offset)
+        seen = measured(
+            logits, height, width, self.input_size, params.stability_score_offset,
+            on_device=self.on_device,
+        )  # fmt: skip
         stability = stability_scores(seen)
         keep = np.ones(len(stability), np.bool_)
         if params.stability_score_thresh > 0:
             keep = stability >= np.float32(params.stability_score_thresh)
         masks = seen.masks[keep]
         return _Found(
-            packed=np.packbits(masks, axis=-1),
-            boxes=mask_boxes(masks),
+            packed=pack(masks),
+            boxes=boxes_of(masks),
             predicted_iou=iou[keep],
             stability_score=stability[keep],
             raw_index=raw[keep],
         )
-
-
-def mask_boxes(masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """float32[k, 4], XYXY inclusive pixel corners of bool[k, y, x]; zeros for an empty mask."""
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-        if len(rows):
-            box[:] = columns[0], rows[0], columns[-1], rows[-1]
-    return boxes
 
 
 def stability_scores(seen: Measured) -> NDArray[np.float32]:
@@ -184,8 +184,10 @@ def stability_scores(seen: Measured) -> NDArray[np.float32]:
 
 
 def _concatenate(parts: list[_Found]) -> _Found:
+    packed: list[Any] = [part.packed for part in parts]
+    together = np.concatenate if isinstance(packed[0], np.ndarray) else torch.cat
     return _Found(
-        np.concatenate([part.packed for part in parts]),
+        together(packed),
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.predicted_iou for part in parts]),
         np.concatenate([part.stability_score for part in parts]),

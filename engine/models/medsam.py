@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from engine.errors import UserError
+from engine.masks import on_host
 from engine.models.base import (
     SINGLE,
     Candidates,
@@ -68,13 +69,23 @@ class MedSamModel:
         card: what it declares; candidates (3,).
         network: the `segment_anything` Sam module, in evaluation mode on `device`.
         numerics: device, kernels and batch shapes its results depend on.
+        on_device: masks stay where the network is; by default on anything but a CPU.
     """
 
-    def __init__(self, card: Card, network: Any, numerics: Numerics, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: Card,
+        network: Any,
+        numerics: Numerics,
+        device: torch.device,
+        *,
+        on_device: bool | None = None,
+    ) -> None:
         self.card = card
         self.network = network
         self.numerics = numerics
         self.device = device
+        self.on_device = device.type != "cpu" if on_device is None else on_device
         self._decoder = PromptDecoder(network)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
@@ -111,7 +122,8 @@ class MedSamModel:
         with deterministic(self.device):
             logits, iou = self._low_res(embedding, box_corners(prompts))
             masks = _enlarged_masks(torch.sigmoid(logits), embedding.height, embedding.width)
-            return Candidates(masks, iou.cpu().numpy().astype(np.float32))
+            kept = masks if self.on_device else on_host(masks)
+            return Candidates(kept, iou.cpu().numpy().astype(np.float32))
 
     def _low_res(
         self, embedding: Embedding, corners: list[list[int]]
@@ -132,14 +144,14 @@ class MedSamModel:
         )
 
 
-def _enlarged_masks(probability: torch.Tensor, height: int, width: int) -> Any:
+def _enlarged_masks(probability: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """bool[n, 1, height, width]: probabilities enlarged one mask at a time, above one half."""
-    masks = np.empty((*probability.shape[:2], height, width), np.bool_)
+    masks = probability.new_empty((*probability.shape[:2], height, width), dtype=torch.bool)
     for index in range(len(probability)):
         large = interpolate(
             probability[index : index + 1], (height, width), mode="bilinear", align_corners=False
         )
-        masks[index] = (large[0] > MASK_PROBABILITY).cpu().numpy()
+        masks[index] = large[0] > MASK_PROBABILITY
     return masks
 
 

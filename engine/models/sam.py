@@ -29,13 +29,23 @@ class SamModel:
         card: what it declares.
         network: the `segment_anything` Sam module, in evaluation mode on `device`.
         numerics: device, kernels and batch shapes its results depend on.
+        on_device: masks stay where the network is; by default on anything but a CPU.
     """
 
-    def __init__(self, card: Card, network: Any, numerics: Numerics, device: torch.device) -> None:
+    def __init__(
+        self,
+        card: Card,
+        network: Any,
+        numerics: Numerics,
+        device: torch.device,
+        *,
+        on_device: bool | None = None,
+    ) -> None:
         self.card = card
         self.network = network
         self.numerics = numerics
         self.device = device
+        self.on_device = device.type != "cpu" if on_device is None else on_device
         self._decoder = PromptDecoder(network)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
@@ -85,15 +95,16 @@ class SamModel:
             attended = self._decoder.attend(embedding.features, tensors)
             logits = self._decoder.logits(attended, CANDIDATE_TOKENS)
             iou = self._decoder.predicted_iou(attended)[:, CANDIDATE_TOKENS]
-            masks = enlarged_masks(logits, height, width, size)
+            masks = enlarged_masks(logits, height, width, size, on_device=self.on_device)
             return Candidates(masks, iou.cpu().numpy().astype(np.float32))
 
     def everything(self, embedding: Embedding, params: EverythingParams) -> EverythingMasks:
         """Segment the whole slice; equal to SamAutomaticMaskGenerator, without encoding again."""
         with deterministic(self.device):
             return segment_everything(
-                self._decoder, embedding, params, self.card.input_size, self.numerics
-            )
+                self._decoder, embedding, params, self.card.input_size, self.numerics,
+                on_device=self.on_device,
+            )  # fmt: skip
 
 
 def sam_card(request: Request, config: SamConfig, weights: Weights) -> Card:

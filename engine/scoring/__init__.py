@@ -2,7 +2,8 @@
 
 Protocol sections 3 and 4. The ground truth's side is prepared once per object (`TruthBorder`) and
 reused over all its trials; a trial then costs its pixel counts and one distance pass per distinct
-selected candidate. Importing this package loads neither numba nor torch: names are imported on
+selected candidate. Masks are scored where they are: numpy arrays here, torch tensors on their
+device (`batch`). Importing this package loads neither numba nor torch: names are imported on
 first use. Object factors live in `engine.scoring.factors`.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         TrialScores,
         failed_selections,
     )
-    from engine.scoring.score import score_trial
+    from engine.scoring.score import score_batch, score_trial
     from engine.scoring.selection import highest_dice, highest_predicted_iou, select
 
 ALGORITHM_VERSION = 2
@@ -46,6 +47,7 @@ __all__ = [
     "failed_selections",
     "highest_dice",
     "highest_predicted_iou",
+    "score_batch",
     "score_trial",
     "select",
 ]
@@ -63,7 +65,7 @@ _HOMES = {
         "TrialScores",
         "failed_selections",
     ),
-    "score": ("score_trial",),
+    "score": ("score_batch", "score_trial"),
     "selection": ("highest_dice", "highest_predicted_iou", "select"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

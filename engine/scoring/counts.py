@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.masks import Masks
+
+_BOOL = ("bool", "torch.bool")
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -108,13 +111,13 @@ class TruthRegion:
         pred_px = np.fromiter((np.count_nonzero(mask) for mask in flat), np.int64, len(flat))
         return tp.reshape(masks.shape[:-2]), pred_px.reshape(masks.shape[:-2])
 
-    def check(self, masks: Mask) -> None:
-        """Refuse predictions that do not fit the slice.
+    def check(self, masks: Masks) -> None:
+        """Refuse predictions that do not fit the slice, wherever they are.
 
         Raises:
             SamscopeError: `masks` is not bool[..., y, x] of this size.
         """
-        if masks.dtype != np.bool_ or masks.shape[-2:] != (self.height, self.width):
+        if str(masks.dtype) not in _BOOL or masks.shape[-2:] != (self.height, self.width):
             raise SamscopeError(
                 "a predicted mask does not fit the slice",
                 got=f"{masks.dtype}{list(masks.shape)}",

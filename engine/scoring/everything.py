@@ -1,10 +1,12 @@
 """Scores of Everything: one set of packed masks per slice against each of its objects.
 
-Overlaps are counted on the packed bits; only the selected masks are unpacked.
+Overlaps are counted on the packed bits, where the masks are; only the selected ones are unpacked.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.masks import Packed, count_pixels, like, on_host, pieces, unpack
+from engine.scoring.batch import measure_all, together_or_alone
 from engine.scoring.counts import Counts, TruthRegion
-from engine.scoring.distances import TruthBorder
+from engine.scoring.distances import Distances, TruthBorder
 from engine.scoring.rows import EverythingScores, OverlapRow, SelectionRow, SliceCandidateRow
 from engine.scoring.selection import check_finite, highest_dice
 
@@ -43,8 +47,7 @@ class EverythingScorer:
             SamscopeError: a predicted IoU is NaN or infinite.
         """
         check_finite(range(len(masks)), masks.predicted_iou.tolist())
-        counts = (np.bitwise_count(packed).sum(dtype=np.int64) for packed in masks.packed)
-        return cls(masks, np.fromiter(counts, np.int64, len(masks)))
+        return cls(masks, _pixels(masks.packed))
 
     def rows(self) -> tuple[SliceCandidateRow, ...]:
         """The candidates as rows, once per slice."""
@@ -73,23 +76,35 @@ class EverythingScorer:
         Raises:
             SamscopeError: the masks are of another size than the slice, or the point lies outside.
         """
+        return self._score([(truth, point)])[0]
+
+    def score_all(
+        self, truths: Sequence[TruthBorder], points: Sequence[tuple[int, int]]
+    ) -> list[EverythingScores | Exception]:
+        """`score` of each of the slice's objects, or what kept it from being scored."""
+        return together_or_alone(self._score, list(zip(truths, points, strict=True)))
+
+    def _score(
+        self, objects: Sequence[tuple[TruthBorder, tuple[int, int]]]
+    ) -> list[EverythingScores]:
+        tallies = [self._tally(truth, point) for truth, point in objects]
+        wanted = [(tally.truth, pick) for tally in tallies for pick in tally.to_measure()]
+        measured: dict[tuple[TruthBorder, int], Distances] = {}
+        height, width = self.masks.packed.shape[1], self.masks.width
+        for part in pieces(len(wanted), height * width):
+            picks = unpack(self.masks.packed[[pick for _, pick in wanted[part]]], width)
+            found = measure_all([truth for truth, _ in wanted[part]], list(picks))
+            measured |= dict(zip(wanted[part], found, strict=True))
+        return [tally.scores(measured) for tally in tallies]
+
+    def _tally(self, truth: TruthBorder, point: tuple[int, int]) -> _Tally:
         self._check(truth.region, point)
         tp = self.true_positives(truth.region)
         picks = {
             "oracle": highest_dice(range(len(tp)), tp.tolist(), self.pred_px.tolist(), truth.gt_px),
             "predicted_iou": self.first_containing(point),
         }
-        measured = {
-            pick: truth.of_nothing() if pick is None else truth.distances(self.masks.mask(pick))
-            for pick in set(picks.values())
-        }
-        selections = []
-        for name, pick in picks.items():
-            iou = None if pick is None else float(self.masks.predicted_iou[pick])
-            counts = self._counts(tp, pick, truth.gt_px)
-            selections.append(SelectionRow.of(name, pick, iou, counts, measured[pick]))
-        hits = np.flatnonzero(tp).tolist()
-        return EverythingScores(tuple(OverlapRow(i, int(tp[i])) for i in hits), tuple(selections))
+        return _Tally(self, truth, tp, picks)
 
     def true_positives(self, region: TruthRegion) -> Ints:
         """int64[k]: pixels each candidate shares with the object."""
@@ -98,21 +113,13 @@ class EverythingScorer:
         start = region.x0 - 8 * first
         aligned[:, start : start + region.crop.shape[1]] = region.crop
         view = self.masks.packed[:, region.y0 : region.y1 + 1, first : last + 1]
-        shared = np.bitwise_count(view & np.packbits(aligned, axis=-1))
-        tp: Ints = shared.sum(axis=(1, 2), dtype=np.int64)
-        return tp
+        return _pixels(view, np.packbits(aligned, axis=-1))
 
     def first_containing(self, point: tuple[int, int]) -> int | None:
         """The first candidate, in protocol order, that contains the pixel (x, y); None of none."""
         x, y = point
-        bit = self.masks.packed[:, y, x // 8] & (0x80 >> (x % 8))
-        hits = np.flatnonzero(bit)
+        hits = np.flatnonzero(on_host(self.masks.packed[:, y, x // 8]) & (0x80 >> (x % 8)))
         return int(hits[0]) if len(hits) else None
-
-    def _counts(self, tp: Ints, pick: int | None, gt_px: int) -> Counts:
-        if pick is None:
-            return Counts(0, 0, gt_px)
-        return Counts(int(tp[pick]), int(self.pred_px[pick]), gt_px)
 
     def _check(self, region: TruthRegion, point: tuple[int, int]) -> None:
         x, y = point
@@ -130,3 +137,49 @@ class EverythingScorer:
                 got=f"x {x}, y {y}",
                 expected=f"0 <= x < {region.width}, 0 <= y < {region.height}",
             )
+
+
+@dataclass(frozen=True, eq=False)
+class _Tally:
+    """One object's overlaps and what they select: name -> candidate, None where nothing."""
+
+    scorer: EverythingScorer
+    truth: TruthBorder
+    tp: Ints
+    picks: Mapping[str, int | None]
+
+    def to_measure(self) -> list[int]:
+        """The distinct selected masks that have pixels."""
+        picks = dict.fromkeys(pick for pick in self.picks.values() if pick is not None)
+        return [pick for pick in picks if self.scorer.pred_px[pick]]
+
+    def scores(self, measured: Mapping[tuple[TruthBorder, int], Distances]) -> EverythingScores:
+        """The object's rows; `measured` holds the distances of `to_measure`."""
+        selections = (self._selection(name, pick, measured) for name, pick in self.picks.items())
+        hits = np.flatnonzero(self.tp).tolist()
+        overlaps = (OverlapRow(i, int(self.tp[i])) for i in hits)
+        return EverythingScores(tuple(overlaps), tuple(selections))
+
+    def _selection(
+        self,
+        name: str,
+        pick: int | None,
+        measured: Mapping[tuple[TruthBorder, int], Distances],
+    ) -> SelectionRow:
+        nothing, gt_px = self.truth.of_nothing(), self.truth.gt_px
+        if pick is None:
+            return SelectionRow.of(name, None, None, Counts(0, 0, gt_px), nothing)
+        counts = Counts(int(self.tp[pick]), int(self.scorer.pred_px[pick]), gt_px)
+        iou = float(self.scorer.masks.predicted_iou[pick])
+        distances = measured[self.truth, pick] if counts.pred_px else nothing
+        return SelectionRow.of(name, pick, iou, counts, distances)
+
+
+def _pixels(packed: Packed, within: NDArray[np.uint8] | None = None) -> Ints:
+    """int64[k]: pixels of packed masks, `within` other bits; counted where the masks are."""
+    bits = None if within is None else like(within, packed)
+    counts = [
+        on_host(count_pixels(packed[part] if bits is None else packed[part] & bits))
+        for part in pieces(len(packed), 8 * math.prod(packed.shape[1:]))
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *counts])

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from engine.masks import on_host
 from engine.models.decoding import low_res_logits, prompt_tensors
 from engine.models.enlarge import enlarged_masks
 from engine.models.numerics import prompt_batches
@@ -96,7 +97,8 @@ def _dice(
         with trainee.precision():
             logits, iou = low_res_logits(trainee.network, features[None], tensors)
         candidates = logits[:, CANDIDATE_TOKENS].float()
-        masks = enlarged_masks(candidates, height, width, size)
+        on_device = candidates.device.type != "cpu"
+        masks = on_host(enlarged_masks(candidates, height, width, size, on_device=on_device))
         truth = sample.masks[group][:, None]
         tp = (masks & truth).sum(axis=(2, 3))
         dice = 2 * tp / (masks.sum(axis=(2, 3)) + truth.sum(axis=(2, 3)))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from oracles.enlarge import enlarge, flipped
 
 from engine.errors import SamscopeError
-from engine.models.enlarge import Measured, enlarged_masks, enlarger, measured
+from engine.masks import WORK_BYTES, on_host
+from engine.models.enlarge import PIXEL_BYTES, Measured, enlarged_masks, enlarger, measured
 
 SIZES = [(64, 64), (50, 33), (200, 300), (7, 64), (256, 255), (1, 40), (16, 16)]
 
@@ -25,7 +26,7 @@ def smooth(count: int, low: int, seed: int, shift: float = -0.5) -> torch.Tensor
 
 def check(found: Measured, logits: torch.Tensor, offset: float, size: tuple[int, int]) -> int:
     large = enlarge(logits[:, None], *size, input_size=64)[:, 0].numpy()
-    wrong = flipped(found.masks, large)
+    wrong = flipped(on_host(found.masks), large)
     slack = 1e-5 * np.ptp(large)
     for seen, at in ((found.inner, offset), (found.outer, -offset)):
         assert (seen >= (large > at + slack).sum(axis=(1, 2))).all()
@@ -40,7 +41,8 @@ def test_one_step_is_two(size: tuple[int, int], offset: float, shift: float) -> 
     logits = smooth(9, 16, 1, shift)
     found = measured(logits, *size, 64, offset)
     assert check(found, logits, offset, size) <= 1
-    by_products = enlarger(*size, 64, 16).measure_on_device(logits, offset)
+    by_products = measured(logits, *size, 64, offset, on_device=True)
+    assert isinstance(by_products.masks, torch.Tensor)
     assert check(by_products, logits, offset, size) <= 1
 
 
@@ -83,14 +85,26 @@ def test_masks_follow_each_other_without_trace() -> None:
 def test_nothing_gives_nothing() -> None:
     none = torch.zeros((0, 16, 16))
     assert measured(none, 30, 20, 64, 0.1).masks.shape == (0, 30, 20)
-    assert enlarger(30, 20, 64, 16).measure_on_device(none, 0.1).masks.shape == (0, 30, 20)
-    assert enlarged_masks(torch.zeros((0, 4, 16, 16)), 30, 20, 64).shape == (0, 4, 30, 20)
+    assert measured(none, 30, 20, 64, 0.1, on_device=True).masks.shape == (0, 30, 20)
+    for there in (False, True):
+        stack = enlarged_masks(torch.zeros((0, 4, 16, 16)), 30, 20, 64, on_device=there)
+        assert stack.shape == (0, 4, 30, 20)
 
 
 def test_channels_keep_their_place() -> None:
     logits = smooth(12, 16, 4)
     masks = enlarged_masks(logits.view(3, 4, 16, 16), 40, 40, 64)
     assert np.array_equal(masks.reshape(12, 40, 40), measured(logits, 40, 40, 64, 0.0).masks)
+
+
+def test_more_masks_than_a_piece_holds_on_a_device() -> None:
+    """A thousand pixels a side: 16 masks a piece."""
+    logits = smooth(40, 16, 5)
+    size = (1000, 1024)
+    assert 40 * 1000 * 1024 * PIXEL_BYTES > 2 * WORK_BYTES
+    found = measured(logits, *size, 64, 0.2, on_device=True)
+    assert check(found, logits, 0.2, size) <= 40
+    assert found.inner.shape == found.outer.shape == (40,)
 
 
 def test_networks_with_logits_finer_than_pixels_are_refused() -> None:

@@ -21,7 +21,7 @@ from engine.collection.phantoms.base import subject_generator
 from engine.models import load_model
 from engine.models.base import EverythingMasks, Image
 from engine.models.enlarge import Measured, measured
-from engine.models.everything import grid_points, mask_boxes, suppress
+from engine.models.everything import grid_points, suppress
 from engine.models.sam import SamModel
 from engine.study import EverythingParams, Intensity
 
@@ -41,6 +41,14 @@ def scattered(tiny: SamModel) -> SamModel:
         # SAM does not filter by thresholds <= 0: keep its predicted IoU above.
         network.mask_decoder.iou_prediction_head.layers[-1].bias += 1
     return SamModel(tiny.card, network, tiny.numerics, tiny.device)
+
+
+@pytest.fixture(scope="module")
+def staying(scattered: SamModel) -> SamModel:
+    """The same model, its masks made and kept where it computes."""
+    return SamModel(
+        scattered.card, scattered.network, scattered.numerics, scattered.device, on_device=True
+    )
 
 
 def all_masks(model: SamModel, image: Image, **params: float) -> EverythingMasks:
@@ -124,6 +132,19 @@ def test_equals_the_library(scattered: SamModel, shape: tuple[int, ...], nms: fl
     assert nms == 1 or len(found) <= len(without_nms) - ENOUGH, "suppression must matter"
 
 
+def test_masks_that_stay_on_the_device_equal_the_library(staying: SamModel) -> None:
+    image = smooth_image((120, 85))
+    params = {**thresholds(staying, image, 12, 0.01), "box_nms_thresh": 0.9}
+    found = staying.everything(staying.embed([image])[0], EverythingParams.model_validate(params))
+    assert isinstance(found.packed, torch.Tensor)
+    assert isinstance(found.mask(0), np.ndarray)
+    assert_equal(found, by_library(staying, image, params))
+    assert ENOUGH <= len(found) <= found.n_raw - ENOUGH
+    nothing = EverythingParams(points_per_side=4, pred_iou_thresh=50)
+    none = staying.everything(staying.embed([image])[0], nothing)
+    assert tuple(none.packed.shape) == (0, 120, 11)
+
+
 def test_each_threshold_filters_alone(scattered: SamModel) -> None:
     image = smooth_image((120, 80))
     full = thresholds(scattered, image, 8, 0.01)
@@ -180,9 +201,9 @@ def test_unpacked_masks_are_bounded(scattered: SamModel, monkeypatch: pytest.Mon
     whole = all_masks(scattered, image, points_per_side=4)
     seen: list[int] = []
 
-    def spy(logits: torch.Tensor, *arguments: Any) -> Measured:
+    def spy(logits: torch.Tensor, *arguments: Any, **more: Any) -> Measured:
         seen.append(len(logits))
-        return measured(logits, *arguments)
+        return measured(logits, *arguments, **more)
 
     monkeypatch.setattr("engine.models.everything.measured", spy)
     small = replace(scattered.numerics, mask_bytes=5 * 40 * 30)
@@ -240,13 +261,6 @@ def test_suppression_walks_in_the_given_order() -> None:
     assert suppress(boxes, 0.7).tolist() == [0, 2]
     assert suppress(boxes[::-1].copy(), 0.7).tolist() == [0, 1]
     assert suppress(boxes, 0.95).tolist() == [0, 1, 2]
-
-
-def test_boxes_of_masks() -> None:
-    masks = np.zeros((3, 5, 7), np.bool_)
-    masks[1, 2:4, 3:7] = True
-    masks[2, 0, 0] = True
-    assert mask_boxes(masks).tolist() == [[0, 0, 0, 0], [3, 2, 6, 3], [0, 0, 0, 0]]
 
 
 @pytest.mark.long

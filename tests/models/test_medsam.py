@@ -62,6 +62,16 @@ def test_masks_equal_the_straight_line(steep: MedSamModel, shape: tuple[int, ...
         assert iou[0] == pytest.approx(estimate, abs=1e-4)
 
 
+def test_masks_that_stay_on_the_device_are_the_same(steep: MedSamModel) -> None:
+    staying = MedSamModel(steep.card, steep.network, steep.numerics, steep.device, on_device=True)
+    embedding = steep.embed([smooth_image((61, 97))])[0]
+    prompts = random_prompts(np.random.default_rng(0), 3, 0, True, 61, 97)
+    here, there = (model.decode(embedding, prompts) for model in (steep, staying))
+    assert isinstance(here.masks, np.ndarray)
+    assert isinstance(there.masks, torch.Tensor)
+    assert np.array_equal(here.masks, there.masks.numpy())
+
+
 @pytest.mark.parametrize("shape", [(300, 200), (61, 97, 3), (64, 64), (129, 40)], ids=str)
 def test_input_equals_scikit_image(shape: tuple[int, ...]) -> None:
     image = smooth_image(shape)

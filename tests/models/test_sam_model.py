@@ -54,6 +54,18 @@ def test_equals_sam_predictor(tiny: SamModel, shape: tuple[int, ...]) -> None:
             assert 0.02 < found.masks.mean() < 0.98
 
 
+def test_masks_that_stay_on_the_device_equal_sam_predictor(tiny: SamModel) -> None:
+    image, rng = smooth_image((300, 200)), np.random.default_rng(1)
+    model = SamModel(tiny.card, tiny.network, tiny.numerics, tiny.device, on_device=True)
+    prompts = random_prompts(rng, 5, 5, False, 300, 200)
+    found = model.decode(model.embed([image])[0], prompts)
+    assert isinstance(found.masks, torch.Tensor)
+    assert isinstance(tiny.decode(tiny.embed([image])[0], prompts).masks, np.ndarray)
+    with one_thread():
+        logits, _ = by_predictor(predictor_of(tiny, image), prompts, 300, 200)
+    assert flipped(found.masks.numpy(), logits) <= 4
+
+
 def by_predictor(
     predictor: SamPredictor, prompts: list[Prompt], height: int, width: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
