@@ -87,17 +87,21 @@ def _seal(memory_bytes: int) -> None:
     No new file, socket or pipe; no byte into a file; no process, no core dump; and no more address
     space than it has now plus `memory_bytes`: DuckDB counts only part of what it allocates.
     """
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        now_bytes = int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     limits = {
-        resource.RLIMIT_AS: now_bytes + memory_bytes,
         resource.RLIMIT_NOFILE: 0,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_CORE: 0,
     }
+    if sys.platform == "linux":  # other kernels do not hold a process to it
+        limits[resource.RLIMIT_AS] = _mapped_bytes() + memory_bytes
     for what, most in limits.items():
         resource.setrlimit(what, (most, most))
+
+
+def _mapped_bytes() -> int:
+    with open("/proc/self/statm", "rb") as statm:
+        return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,13 @@ def test_text_shows_whole_ids_and_counts() -> None:
     assert "5 not shown" in many
 
 
+def test_text_sends_no_control_characters_to_the_terminal() -> None:
+    text = to_bytes(pa.table({"a\x1b[2J": ["\x1b]0;mine\x07", "liver\n\u202e"]}), "table").decode()
+    assert "\x1b" not in text
+    assert "\\x1b]0;mine\\x07" in text
+    assert "liver\\x0a\\x202e" in text
+
+
 def test_unknown_format() -> None:
     with pytest.raises(UserError, match="parquet"):
         export(TABLE, "parkett", io.BytesIO())
