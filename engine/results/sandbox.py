@@ -173,12 +173,12 @@ def _why(ending: _Ending, sql: str, run_dir: Path, limits: Limits) -> UserError:
     """Words for a child that gave no answer, or not all of it."""
     if ending.late or ending.code == -signal.SIGALRM:
         return too_late(limits.seconds)
+    said = ending.said.decode(errors="replace").strip().rpartition("\n")[2]
     if ending.code != sealed_query.REFUSED:
-        said = ending.said.decode(errors="replace").strip().rpartition("\n")[2]
         killed = ending.code < 0  # then it says nothing a person could use
         got = f"signal {-ending.code}" if killed else f"exit code {ending.code}: {said}"
         return broke_off(got, limits.memory_bytes)
-    refusal = json.loads(ending.said)
+    refusal = json.loads(said)  # a library may have warned before it
     if refusal["kind"] == "unopened":
         return cannot_be_opened(run_dir, refusal["text"])
     if refusal["kind"] == "memory":
