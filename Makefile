@@ -8,7 +8,7 @@ SHARED_DATA ?= ../shared/data
 RUNS   ?= runs
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$(( n < 4 ? n : 4 )))
 
-.PHONY: help demo test test-long lint format shared-data tiny tiny_s clean
+.PHONY: help demo test test-long lint format audit shared-data tiny tiny_s clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,11 @@ lint: $(VENV)/dev.stamp  ## ruff and mypy --strict
 format: $(VENV)/dev.stamp  ## let ruff rewrite the files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit:  ## look up the pinned versions in the advisory database (needs the internet, its own .venv-audit)
+	@test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1; }
+	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --timeout 15 --progress-spinner off
 
 shared-data: $(VENV)/runtime.stamp  ## ingest every source of SHARED_DATA and run studies/shared_data.yaml on it
 	@start=$$(date +%s); code=0; \

@@ -463,15 +463,18 @@ def sql(
     format: Annotated[
         Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
     ] = "table",
+    seconds: Annotated[float, typer.Option(help="Stop the query after this time.", min=1)] = 300,
+    memory: Annotated[float, typer.Option(help="GiB the query may take.", min=0.25)] = 4,
 ) -> int:
-    """Ask the results in SQL: one statement a call; the database is opened read-only.
+    """Ask the results in SQL: one statement a call, that can read the run and nothing else.
 
     Example: `samscope sql run "SELECT strategy, selection, avg(dice) FROM results GROUP BY ALL"`
     """
     from engine.results.export import export
-    from engine.results.query import run_sql
+    from engine.results.sandbox import Limits, run_untrusted_sql
 
-    export(run_sql(run_dir, query), format, sys.stdout.buffer)
+    limits = Limits(seconds, int(memory * 2**30), max_rows=None, max_bytes=None)
+    export(run_untrusted_sql(run_dir, query, limits).table, format, sys.stdout.buffer)
     return OK
 
 

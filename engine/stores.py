@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import UserError
+from engine.errors import CorruptDataError, SamscopeError, UserError
 from engine.files import TEMPORARY, claim, replace_file, sync_folder, write_temporary
 
 _SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
@@ -89,9 +89,26 @@ Place = Path | Url
 
 
 def place_of(text: str | os.PathLike[str]) -> Place:
-    """A path, or an address where the text has a scheme."""
+    """A path, or an address where the text has a scheme.
+
+    Raises:
+        SamscopeError: an address with a password or a token in it: addresses are printed, and
+            written into collections, results and reports.
+    """
     spelled = os.fspath(text)
-    return Url(spelled.rstrip("/")) if "://" in spelled else Path(spelled)
+    if "://" not in spelled:
+        return Path(spelled)
+    scheme, _, rest = spelled.partition("://")
+    user = rest.partition("/")[0].rpartition("@")[0]  # of abfs, the container: no secret by itself
+    if ":" in user or "?" in rest:
+        raise SamscopeError(
+            "this address holds a password or a token",
+            where=f"{scheme}://...",
+            got="name:password@..." if ":" in user else "...?query",
+            expected=f"{scheme}://bucket/prefix",
+            remedy="give credentials in the environment: an address is printed and stored",
+        )
+    return Url(spelled.rstrip("/"))
 
 
 def local_folder(text: str | os.PathLike[str]) -> Path:
@@ -119,7 +136,11 @@ def store_of(place: str | os.PathLike[str]) -> Store:
 
 
 class LocalStore:
-    """Files under a folder of a local disk."""
+    """Files under a folder of a local disk.
+
+    Names come from catalogs and manifests, which may come from anyone: one that leads out of the
+    folder is a CorruptDataError in every verb.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -127,11 +148,22 @@ class LocalStore:
     def __str__(self) -> str:
         return str(self.root)
 
+    def _at(self, name: str) -> Path:
+        if name.startswith("/") or ".." in name.split("/"):
+            raise CorruptDataError(
+                "a name leads out of its folder",
+                where=str(self.root),
+                got=name,
+                expected="a name below the folder",
+                remedy="take this collection or run from a source you trust",
+            )
+        return self.root / name
+
     def put(self, name: str, data: bytes) -> None:
-        replace_file(self.root / name, data)
+        replace_file(self._at(name), data)
 
     def create(self, name: str, data: bytes) -> bool:
-        target = self.root / name
+        target = self._at(name)
         temporary = write_temporary(target, data)
         try:
             return claim(temporary, target)
@@ -139,11 +171,11 @@ class LocalStore:
             temporary.unlink(missing_ok=True)
 
     def get(self, name: str) -> bytes:
-        return (self.root / name).read_bytes()
+        return self._at(name).read_bytes()
 
     def size(self, name: str) -> int | None:
         try:
-            return (self.root / name).stat().st_size
+            return self._at(name).stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -155,7 +187,7 @@ class LocalStore:
 
     def _entries(self, folder: str, *, folders: bool) -> Iterator[str]:
         try:
-            entries = os.scandir(self.root / folder)
+            entries = os.scandir(self._at(folder))
         except (FileNotFoundError, NotADirectoryError):
             return
         with entries:
@@ -164,11 +196,11 @@ class LocalStore:
                     yield f"{folder}/{entry.name}" if folder else entry.name
 
     def delete(self, name: str) -> None:
-        (self.root / name).unlink(missing_ok=True)
+        self._at(name).unlink(missing_ok=True)
 
     def remove(self, folder: str) -> None:
         """The folder leaves its place in one step, its files then follow."""
-        place = self.root / folder
+        place = self._at(folder)
         if place.exists():
             doomed = place.with_name(f".{place.name}.removed")
             shutil.rmtree(doomed, ignore_errors=True)
@@ -181,20 +213,20 @@ class LocalStore:
             for name, data in array.items():
                 self.put(f"{folder}/{name}", data)
             return
-        final = self.root / folder
+        final = self._at(folder)
         array.rename(final)
         sync_folder(final.parent)
 
     def location(self, name: str) -> str:
-        return str(self.root / name)
+        return str(self._at(name))
 
     def sync(self, name: str) -> None:
-        sync_folder((self.root / name).parent)
+        sync_folder(self._at(name).parent)
 
     def sweep(self, folder: str) -> None:
-        for left in (self.root / folder).glob(TEMPORARY):
+        for left in self._at(folder).glob(TEMPORARY):
             left.unlink(missing_ok=True)
-        for left in (self.root / folder).glob(".*.removed"):
+        for left in self._at(folder).glob(".*.removed"):
             shutil.rmtree(left, ignore_errors=True)
 
 

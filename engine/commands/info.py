@@ -20,6 +20,7 @@ from engine.models.checkpoint_fit import looks_like
 from engine.models.checkpoints import read_checkpoint
 from engine.models.registry import model_names
 from engine.plan import algorithm_versions
+from engine.results.export import printable
 
 FOR_TESTS = "fake"
 """A model without a network; no one wants its numbers."""
@@ -33,7 +34,7 @@ _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 def info_command(checkpoint: Path | None) -> int:
     """Print facts, one a line."""
     for name, value in _installation() if checkpoint is None else _checkpoint(checkpoint):
-        out(_printable(f"{name:{_WIDTH}} {value}".rstrip()))
+        out(printable(f"{name:{_WIDTH}} {value}".rstrip()))
     return 0
 
 
@@ -105,11 +106,6 @@ def _dice(by: object) -> str:
 
 def _mapping(value: object) -> Iterable[tuple[str, object]]:
     return value.items() if isinstance(value, Mapping) else ()
-
-
-def _printable(text: str) -> str:
-    """Control characters of a foreign file shown, not sent to the terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def _short(value: object) -> str:

@@ -215,12 +215,18 @@ def _check_container(path: Path) -> None:
 def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_members(path, archive.infolist())
             broken = archive.testzip()
-            names = archive.namelist()
+    except CheckpointError:
+        raise
     except (zipfile.BadZipFile, zlib.error, *_BROKEN) as error:
         raise _damaged(path, error) from error
     if broken is not None:
         raise _damaged(path, f"wrong checksum of {broken}")
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    names = [member.filename for member in members]
     if any(name.endswith("constants.pkl") for name in names):
         raise CheckpointError(
             "this is a TorchScript program, not a state dict",
@@ -234,6 +240,15 @@ def _check_zip(path: Path) -> None:
             got=", ".join(names[:_NAMED]) or "an empty archive",
             expected="a file written by torch.save",
         )
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:  # a small file could fill the memory
+            raise CheckpointError(
+                "the checkpoint is compressed, which torch.save never does",
+                where=str(path),
+                got=f"{member.filename}: {member.file_size:,} bytes in {member.compress_size:,}",
+                expected="a file written by torch.save",
+                remedy="unpack it and save the state dict again with torch.save",
+            )
 
 
 def _damaged(path: Path, found: object) -> CheckpointError:

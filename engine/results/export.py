@@ -89,7 +89,7 @@ def _write_table(table: pa.Table, stream: BinaryIO) -> None:
     grid = Table(show_edge=False, header_style="bold")
     for field in table.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        grid.add_column(field.name, justify="right" if numeric else "left", no_wrap=True)
+        grid.add_column(printable(field.name), justify="right" if numeric else "left", no_wrap=True)
     for row in table.slice(0, MAX_TEXT_ROWS).to_pylist():
         grid.add_row(*(_cell(value) for value in row.values()))
     text = io.StringIO()
@@ -107,7 +107,12 @@ def _cell(value: object) -> str:
         return "NULL"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """Control characters of foreign names shown, not sent to the terminal, which obeys them."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 _WRITERS: dict[str, Callable[[pa.Table, BinaryIO], None]] = {

@@ -190,6 +190,17 @@ def test_other_zip_files(tmp_path: Path) -> None:
     assert "not a torch checkpoint" in refusal(path)
 
 
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, state: State) -> None:
+    """torch reads compressed members too, whatever their size."""
+    path, bomb = tmp_path / "x.pth", tmp_path / "bomb.pth"
+    torch.save({**state, "zeros": torch.zeros(2**20)}, path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(bomb, "w") as packed:
+        for member in archive.infolist():
+            packed.writestr(member.filename, archive.read(member), zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < path.stat().st_size - 2**22 + 2**16
+    assert "compressed" in refusal(bomb)
+
+
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9, 0.999])
 def test_truncated(tmp_path: Path, state: State, zipped: bool, share: float) -> None:
