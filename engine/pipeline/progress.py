@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.plan import UnitTask
+from engine.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +30,13 @@ _BEAT_EVERY_S = 30.0
 
 
 def track(
-    receipts: Iterable[Mapping[str, Any]], tasks: Sequence[UnitTask], console: Console
+    receipts: Iterable[Mapping[str, Any]], tasks: Tasks, console: Console
 ) -> Iterator[Mapping[str, Any]]:
     """Pass receipts through and show slices/s, trials, failures and the remaining time.
 
     Remaining time goes by trials: slices differ in their number of objects a hundredfold.
     """
-    total = _Total(
-        len(tasks),
-        sum(len(task) for task in tasks),
-        sum(c.expected for task in tasks for c in task.cells if not c.cell.is_factors),
-    )
+    total = _Total(len(tasks), tasks.n_slices, tasks.n_trials)
     if console.is_terminal:
         yield from _bar(receipts, total, console)
     else:
