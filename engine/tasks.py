@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.collection.contract import SliceRef
 from engine.collection.sampled import Index, SampledUnits
 from engine.results.manifest import FACTORS_MODEL, Cell
+from engine.results.record import PLANNED
 
 Flags = NDArray[np.bool_]
 
@@ -139,6 +141,23 @@ class Tasks(Sequence[UnitTask]):
         names = self.sampled.units["unit_id"].to_pylist()
         for place in self.order.tolist():
             yield from self._cells(place, names[place])
+
+    def table(self) -> pa.Table:
+        """The same as rows of `PLANNED` (engine.results.record)."""
+        rows, columns = np.nonzero(self.todo[self.order])
+        rows = self.order[rows]
+        of = self.columns
+        places = list(zip(rows.tolist(), columns.tolist(), strict=True))
+        return pa.table(
+            [
+                self.sampled.units["unit_id"].take(pa.array(rows)),
+                pa.array([column.model for column in of], pa.string()).take(pa.array(columns)),
+                pa.array([column.strategy for column in of], pa.string()).take(pa.array(columns)),
+                pa.array([of[c].identity(self.data[r]) for r, c in places], pa.string()),
+                pa.array(self.expected()[rows, columns]),
+            ],
+            schema=PLANNED,
+        )
 
     def __len__(self) -> int:
         return len(self.order)

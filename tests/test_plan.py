@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 from unittest import mock
 
@@ -377,6 +377,9 @@ def test_plan_equals_the_eager_oracle(
     assert rest.pixels() == [sum(r.height * r.width for r in task.slices) for task in wanted]
     scored = [c.expected for task in wanted for c in task.cells if not c.cell.is_factors]
     assert rest.n_trials == sum(scored)
+    assert rest.table().to_pylist() == [
+        {**asdict(c.cell), "identity": c.identity, "expected": c.expected} for c in rest.cells()
+    ]
     for planned in plan.cells():
         place = plan.place(planned.cell)
         assert place is not None

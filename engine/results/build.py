@@ -16,6 +16,7 @@ from engine.errors import CorruptDataError
 from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
 from engine.results.facts import load_facts
+from engine.results.ledger import load_ledger
 from engine.results.load import load_factors, load_parts
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
@@ -70,35 +71,29 @@ def build(
     """
     tables = ParquetCatalog(catalog) if isinstance(catalog, Path) else catalog
     parts = store if store is not None else PartStore(out_dir)
-    chosen = _verified(parts, plan, manifests)
     make_folder(out_dir)
     temporary = out_dir / f".results-{secrets.token_hex(8)}.building"
     try:
         with duckdb.connect(str(temporary)) as connection:
-            load_factors(connection, [m for m in chosen if m.cell.is_factors], parts.store)
+            load_ledger(connection, plan, manifests, parts)
+            load_factors(connection, parts.store)
             load_catalog(connection, tables, plan)
-            load_parts(connection, chosen, parts.store)
-            load_facts(connection, run, plan, chosen)
+            load_parts(connection, parts.store)
+            load_facts(connection, run, plan)
             refuse_nan(connection)
             for name in (SEEN, *VIEWS):
                 connection.execute(view_sql(name))
+            ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
         target = publish(temporary, out_dir)
     finally:
         _remove(temporary)
-    _log.info("published %s: %d of %d cells", target, len(chosen), len(plan.cells))
+    _log.info("published %s: %d of %d cells", target, committed, len(plan.cells))
     return target
 
 
 def view_sql(name: str) -> str:
     """The packaged `CREATE` statement of a view."""
     return (files("engine.results") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _verified(parts: PartStore, plan: PlanSummary, manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Manifests of the plan's cells and identities whose files are as committed, sorted."""
-    wanted = {(planned.cell, planned.identity) for planned in plan.cells}
-    current = {m.cell: m for m in manifests if (m.cell, m.identity) in wanted}
-    return [current[cell] for cell in sorted(current) if parts.verify(current[cell])]
 
 
 def refuse_nan(connection: duckdb.DuckDBPyConnection) -> None:
