@@ -32,6 +32,7 @@ from engine.collection.layout import FRAGMENTS
 from engine.configuration import validate
 from engine.models.numerics import numerics_of
 from engine.planning import lay_ground
+from engine.runs import RunDir, finalise
 from engine.stores import LocalStore
 from engine.study import Study
 
@@ -58,12 +59,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     catalog.add_argument("--slices", type=int, default=1_000_000)
     plan = commands.add_parser("plan")
     plan.add_argument("collection", type=Path)
+    build = commands.add_parser("build")
+    build.add_argument("collection", type=Path)
+    build.add_argument("run", type=Path)
     said = parser.parse_args(argv)
     with measured(said.command):
         if said.command == "catalog":
             write_catalog(said.collection, said.slices)
-        else:
+        elif said.command == "plan":
             lay_plan(said.collection)
+        else:
+            build_database(said.collection, said.run)
 
 
 @contextmanager
@@ -93,6 +99,15 @@ def lay_plan(collection: Path) -> None:
         pending = plan.pending(plan.none_done())
     trials = sum(plan.expected().values())
     sys.stdout.write(f"{len(plan.units):,} units, {len(pending):,} pending, {trials:,} trials\n")
+
+
+def build_database(collection: Path, run_dir: Path) -> None:
+    """Build the database of a run from what is committed in its folder."""
+    planning = lay_ground(scale_study(collection), collection).plan(numerics_of("cpu"))
+    run = RunDir.prepare(run_dir, collection)
+    with measured("build"):
+        path = finalise(run, planning)
+    sys.stdout.write(f"{path.stat().st_size / 2**20:,.0f} MiB\n")
 
 
 def write_catalog(collection: Path, slices: int) -> None:

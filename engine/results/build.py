@@ -25,6 +25,9 @@ from engine.results.record import PlanSummary, RunRecord
 
 _log = logging.getLogger(__name__)
 
+MEMORY = "2GB"
+"""That DuckDB may use for a build; what does not fit lies on the disk beside the database."""
+
 SEEN = "seen"
 """A table, because views join it row by row; made before them."""
 
@@ -34,6 +37,7 @@ VIEWS = (
     "results_with_geometry",
     "results",
     "final_results",
+    "final_moments",
     "results_paper",
     "results_worst_case",
     "results_volume",
@@ -74,7 +78,7 @@ def build(
     make_folder(out_dir)
     temporary = out_dir / f".results-{secrets.token_hex(8)}.building"
     try:
-        with duckdb.connect(str(temporary)) as connection:
+        with duckdb.connect(str(temporary), config={"memory_limit": MEMORY}) as connection:
             load_ledger(connection, plan, manifests, parts)
             load_factors(connection, parts.store)
             load_catalog(connection, tables, plan)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import CorruptDataError
+from engine.results.moments import add_moments, begin_moments, finish_moments
 from engine.results.schema import PART_SCHEMAS
 from engine.stores import Store
 
@@ -44,16 +45,26 @@ def load_factors(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Create and fill `trials, slice_candidates, overlaps, failures` from the cells of `ledger`.
 
-    Rows come in the order of their keys: object keys follow units, and each batch holds whole
-    units, so sorting a batch sorts the table.
+    `moments` are taken from the trials while they are at hand. Rows come in the order of their
+    keys: object keys follow units, and each batch holds whole units, so sorting a batch sorts the
+    table.
 
     Raises:
         CorruptDataError: a part's rows do not all belong to objects of the study.
     """
     for table, query in _TABLES.items():
         _create_empty(connection, table, query, table)
-        for batch in _batches(connection, table):
-            _insert(connection, batch, store, table, table, query)
+        if table != "trials":
+            for batch in _batches(connection, table):
+                _insert(connection, batch, store, table, table, query)
+    begin_moments(connection)
+    _create_empty(connection, "batch", _TABLES["trials"], "trials", temporary=True)
+    for batch in _batches(connection, "trials"):
+        _insert(connection, batch, store, "trials", "batch", _TABLES["trials"])
+        connection.execute("INSERT INTO trials FROM batch")
+        add_moments(connection, "batch")
+        connection.execute("TRUNCATE batch")
+    finish_moments(connection)
 
 
 def _create_empty(
