@@ -153,7 +153,7 @@ def finalise(run: RunDir, planning: Planning) -> Path:
     objects = plan.units.sampled.objects["object_id"]
     summary = PlanSummary(plan.units.table(), objects, planning.exclusions)
     store = PartStore(run.path, algorithm_versions())
-    return build(record, summary, store.manifests(), planning.catalog, run.path, store=store)
+    return build(record, summary, planning.catalog, run.path, store=store)
 
 
 @contextmanager

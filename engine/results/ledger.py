@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -61,20 +61,26 @@ _UNITS = """
 def load_ledger(
     connection: duckdb.DuckDBPyConnection,
     plan: PlanSummary,
-    manifests: Iterable[Manifest],
     parts: PartStore,
 ) -> None:
-    """Create the temporary tables `planned` and `ledger`, and `units` from both.
+    """Create the temporary tables `planned`, `ledger` and `fresh`, and `units` from the first two.
 
     The ledger takes the manifests of the plan's cells under their current identity whose files
-    are as committed; one whose files are not is set aside.
+    are as committed; one whose files are not is set aside. What stands in `kept` was compared by
+    checksum when its rows were loaded; `fresh` is the rest.
     """
     connection.register("source", plan.cells)
     connection.execute("CREATE TEMP TABLE planned AS FROM source")
     connection.register("source", _LEDGER.empty_table())
     connection.execute("CREATE TEMP TABLE ledger AS FROM source")
     wanted = set(plan.cells["identity"].to_pylist())
-    sound = (m for m in manifests if m.identity in wanted and parts.verify(m))
+    kept = {name for (name,) in connection.execute("SELECT attempt FROM kept").fetchall()}
+    sound = (
+        manifest
+        for manifest in parts.manifests()
+        if manifest.identity in wanted
+        and parts.verify(manifest, checksums=manifest.attempt not in kept)
+    )
     for rows in _batches(map(_row, sound)):
         connection.register("source", pa.Table.from_pylist(rows, _LEDGER))
         connection.execute(
@@ -83,6 +89,7 @@ def load_ledger(
         )
     connection.unregister("source")
     connection.execute(_UNITS)
+    connection.execute("CREATE TEMP TABLE fresh AS FROM ledger ANTI JOIN kept USING (attempt)")
 
 
 def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

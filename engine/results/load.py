@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import CorruptDataError
+from engine.results.finite import refuse_nan
 from engine.results.moments import add_moments, begin_moments, finish_moments
 from engine.results.schema import PART_SCHEMAS
 from engine.stores import Store
@@ -37,13 +38,13 @@ _TABLES = {
 
 def load_factors(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Create the temporary table `factor_parts` (schema FACTORS) from all factors cells."""
-    _create_empty(connection, "factor_parts", "SELECT * FROM parts", "factors", temporary=True)
+    connection.execute("CREATE TEMP TABLE factor_parts AS FROM kept_factors")
     for batch in _batches(connection, "factors"):
         _insert(connection, batch, store, "factors", "factor_parts", "FROM parts")
 
 
 def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    """Create and fill `trials, slice_candidates, overlaps, failures` from the cells of `ledger`.
+    """Fill `trials, slice_candidates, overlaps, failures`, from the cells of `fresh`.
 
     `moments` are taken from the trials while they are at hand. Rows come in the order of their
     keys: object keys follow units, and each batch holds whole units, so sorting a batch sorts the
@@ -53,14 +54,15 @@ def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
         CorruptDataError: a part's rows do not all belong to objects of the study.
     """
     for table, query in _TABLES.items():
-        _create_empty(connection, table, query, table)
+        _create_empty(connection, f'TABLE IF NOT EXISTS "{table}"', query, table)
         if table != "trials":
             for batch in _batches(connection, table):
                 _insert(connection, batch, store, table, table, query)
     begin_moments(connection)
-    _create_empty(connection, "batch", _TABLES["trials"], "trials", temporary=True)
+    _create_empty(connection, "TEMP TABLE batch", _TABLES["trials"], "trials")
     for batch in _batches(connection, "trials"):
         _insert(connection, batch, store, "trials", "batch", _TABLES["trials"])
+        refuse_nan(connection, "trials", rows="batch")
         connection.execute("INSERT INTO trials FROM batch")
         add_moments(connection, "batch")
         connection.execute("TRUNCATE batch")
@@ -68,17 +70,11 @@ def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 
 
 def _create_empty(
-    connection: duckdb.DuckDBPyConnection,
-    target: str,
-    query: str,
-    part: str,
-    *,
-    temporary: bool = False,
+    connection: duckdb.DuckDBPyConnection, target: str, query: str, part: str
 ) -> None:
     """A table with the columns `query` gives for parts of this kind, without rows."""
     connection.register("parts", PART_SCHEMAS[part].empty_table())
-    kind = "TEMP TABLE" if temporary else "TABLE"
-    connection.execute(f'CREATE {kind} "{target}" AS SELECT * FROM ({query}) LIMIT 0')
+    connection.execute(f"CREATE {target} AS SELECT * FROM ({query}) LIMIT 0")
     connection.unregister("parts")
 
 
@@ -86,7 +82,7 @@ def _batches(connection: duckdb.DuckDBPyConnection, part: str) -> Iterator[pa.Ta
     """(unit_id, name, rows) of the files that hold rows of a part, sorted, cut between units."""
     files = connection.sql(
         """SELECT unit_id, file.name, file.rows
-           FROM (SELECT unit_id, model, strategy, unnest(files) AS file FROM ledger)
+           FROM (SELECT unit_id, model, strategy, unnest(files) AS file FROM fresh)
            WHERE file.part = $part ORDER BY unit_id, model, strategy, file.name""",
         params={"part": part},
     ).to_arrow_table()

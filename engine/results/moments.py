@@ -72,11 +72,22 @@ _OF_TRIALS = """
     GROUP BY group_key, model, strategy, jitter_lo, jitter_hi, step, selection"""
 
 
+_NAMED = """
+    SELECT * EXCLUDE (group_key)
+    FROM moment_parts
+    JOIN (SELECT DISTINCT group_key, dataset, modality, structure, subject_id FROM object_groups)
+        USING (group_key)"""
+
+
 def begin_moments(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create what `add_moments` needs: the group of every object, and a table without rows."""
+    """Create what `add_moments` needs: the group of every object, and a table without rows.
+
+    `kept_moments` may hold those of trials that are in the database already.
+    """
     connection.execute(_GROUPS)
     query = _OF_TRIALS.format(trials="trials")
     connection.execute(f"CREATE TEMP TABLE moment_parts AS SELECT * FROM ({query}) LIMIT 0")
+    connection.execute(f"CREATE TEMP TABLE IF NOT EXISTS kept_moments AS {_NAMED} LIMIT 0")
 
 
 def add_moments(connection: duckdb.DuckDBPyConnection, trials: str) -> None:
@@ -96,9 +107,7 @@ def finish_moments(connection: duckdb.DuckDBPyConnection) -> None:
         SELECT
             model, strategy, jitter_lo, jitter_hi, step, selection,
             dataset, modality, structure, subject_id,{_SUMMED}
-        FROM moment_parts
-        JOIN (SELECT DISTINCT group_key, dataset, modality, structure, subject_id
-              FROM object_groups) USING (group_key)
+        FROM ({_NAMED} UNION ALL BY NAME FROM kept_moments)
         GROUP BY ALL
         ORDER BY ALL"""
     )

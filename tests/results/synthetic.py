@@ -68,7 +68,12 @@ class Synthetic:
     def build(self) -> Path:
         from engine.results.build import build
 
-        return build(self.run, self.plan, self.store.manifests(), self.catalog, self.run_dir)
+        return build(self.run, self.plan, self.catalog, self.run_dir)
+
+    def build_anew(self) -> Path:
+        """As if there were no database yet."""
+        (self.run_dir / "results.duckdb").unlink()
+        return self.build()
 
 
 def make(

@@ -15,8 +15,9 @@ from results.synthetic import SKIPPED, Row, Synthetic, cell_table, identity_of, 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.errors import CorruptDataError, UserError
 from engine.results import check
-from engine.results.build import VIEWS, refuse_nan, view_sql
+from engine.results.build import VIEWS, view_sql
 from engine.results.coverage import read_coverage
+from engine.results.finite import refuse_nan
 from engine.results.query import connect, run_sql
 from engine.tasks import PlannedCell
 
@@ -82,7 +83,7 @@ def test_keys_and_order_are_fixed(made: Synthetic) -> None:
     tables = ("trials", "objects", "slices", '"overlaps"', "slice_candidates", "units", "failures")
     first = {name: run_sql(made.run_dir, f"FROM {name}") for name in tables}
     results = run_sql(made.run_dir, f"FROM results ORDER BY {', '.join(KEY)}")
-    made.build()
+    made.build_anew()
     for name, table in first.items():
         assert run_sql(made.run_dir, f"FROM {name}").equals(table), name
     assert run_sql(made.run_dir, f"FROM results ORDER BY {', '.join(KEY)}").equals(results)
@@ -97,7 +98,7 @@ def test_keys_and_order_are_fixed(made: Synthetic) -> None:
 def test_batches_do_not_change_a_row(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
     before = run_sql(made.run_dir, "FROM trials")
     monkeypatch.setattr("engine.results.load.BATCH_FILES", 1)
-    made.build()
+    made.build_anew()
     assert run_sql(made.run_dir, "FROM trials").equals(before)
 
 
@@ -188,10 +189,11 @@ def test_every_measured_table_is_searched_for_nan(
     copy = tmp_path / "copy.duckdb"
     copy.write_bytes((made.run_dir / "results.duckdb").read_bytes())
     with duckdb.connect(str(copy)) as connection:
-        refuse_nan(connection)
+        table = sql.split()[1]
+        refuse_nan(connection, table)
         connection.execute(sql).fetchall()
         with pytest.raises(CorruptDataError) as caught:
-            refuse_nan(connection)
+            refuse_nan(connection, table)
     assert column in str(caught.value)
 
 
@@ -245,7 +247,7 @@ def test_catalog_may_be_an_object(made: Synthetic) -> None:
         def table(self, name: str) -> pa.Table:
             return pq.read_table(made.catalog / f"{name}.parquet")
 
-    build(made.run, made.plan, made.store.manifests(), Tables(), made.run_dir)
+    build(made.run, made.plan, Tables(), made.run_dir)
     assert ask(made, "SELECT count(*) AS n FROM trials") == [{"n": len(made.trials)}]
 
 

@@ -108,10 +108,10 @@ def test_neither_batches_nor_another_build_move_a_bit(
     stepped: Synthetic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = run_sql(stepped.run_dir, "FROM moments")
-    stepped.build()
+    stepped.build_anew()
     assert run_sql(stepped.run_dir, "FROM moments").equals(before)
     monkeypatch.setattr("engine.results.load.BATCH_FILES", 1)
-    stepped.build()
+    stepped.build_anew()
     assert run_sql(stepped.run_dir, "FROM moments").equals(before)
 
 
