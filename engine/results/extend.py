@@ -15,8 +15,8 @@ import duckdb
 import pyarrow as pa
 
 from engine.results.publish import POINTER
-from engine.results.record import DATABASE_VERSION, RunRecord
-from engine.results.schema import FACTORS
+from engine.results.record import RunRecord
+from engine.results.schema import FACTORS, database_version
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def copy_previous(out_dir: Path, temporary: Path, run: RunRecord) -> bool:
     except duckdb.Error as error:
         _log.info("%s is not extended: %s", newest, error)
         return False
-    if found != [(DATABASE_VERSION, run.samscope_version)]:
+    if found != [(database_version(), run.samscope_version)]:
         return False
     shutil.copyfile(newest, temporary)
     return True

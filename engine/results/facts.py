@@ -13,7 +13,8 @@ import pyarrow as pa
 from engine.errors import CorruptDataError
 from engine.identity import canonical_json, fingerprint
 from engine.results.manifest import FACTORS_MODEL
-from engine.results.record import DATABASE_VERSION, PlanSummary, RunRecord
+from engine.results.record import PlanSummary, RunRecord
+from engine.results.schema import database_version
 from engine.study import Study
 
 RUNS = pa.schema(
@@ -25,7 +26,7 @@ RUNS = pa.schema(
         pa.field("protocol_version", pa.int32()),
         pa.field("algorithm_versions", pa.string()),  # JSON
         pa.field("samscope_version", pa.string()),
-        pa.field("database_version", pa.int32()),
+        pa.field("database_version", pa.string()),
         pa.field("collection_path", pa.string()),
         pa.field("collection_sha256", pa.string()),
         pa.field("created", pa.string()),  # ISO 8601
@@ -114,7 +115,7 @@ def _run_row(run: RunRecord, study: Study, connection: duckdb.DuckDBPyConnection
         "protocol_version": run.protocol_version,
         "algorithm_versions": canonical_json(dict(run.algorithm_versions)),
         "samscope_version": run.samscope_version,
-        "database_version": DATABASE_VERSION,
+        "database_version": database_version(),
         "collection_path": run.collection_path,
         "collection_sha256": run.collection_sha256,
         "created": run.created,

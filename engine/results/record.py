@@ -10,9 +10,6 @@ import pyarrow as pa
 
 from engine.identity import PROTOCOL_VERSION
 
-DATABASE_VERSION = 1
-"""Version of the database's tables; a database of another one is not extended but built anew."""
-
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -131,8 +131,9 @@ def test_factors_of_a_version_with_fewer_columns_stay_out(
         [field for field in check.PART_SCHEMAS["factors"] if field.name != "solidity"]
     )
     monkeypatch.setitem(check.PART_SCHEMAS, "factors", early)
-    cells = [item for item in made.plan.cells if item.cell.is_factors]
-    rows = [{"object_id": object_id, "flat": False} for object_id in made.plan.object_ids]
+    cells = [item for item in made.cells if item.cell.is_factors]
+    ids = made.plan.object_ids.to_pylist()
+    rows = [{"object_id": object_id, "flat": False} for object_id in ids]
     for item in cells:
         of_unit = [row for row in rows if row["object_id"].startswith(item.cell.unit_id[:-3])]
         table = pa.Table.from_pylist(of_unit, early)

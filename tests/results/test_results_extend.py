@@ -135,7 +135,7 @@ def test_other_objects_build_anew(half: Half, caplog: pytest.LogCaptureFixture) 
 
 
 @pytest.mark.parametrize(
-    "sql", ["UPDATE runs SET database_version = 0", "UPDATE runs SET samscope_version = '0'",
+    "sql", ["UPDATE runs SET database_version = '0'", "UPDATE runs SET samscope_version = '0'",
             "DROP TABLE runs"]
 )  # fmt: skip
 def test_a_database_of_another_version_is_not_extended(half: Half, sql: str) -> None:
