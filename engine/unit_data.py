@@ -76,13 +76,9 @@ def _json(column: pa.ChunkedArray) -> pa.Array:
         odd = pc.any(pc.match_substring_regex(values, _NEEDS_ESCAPE)).as_py()
         if values.null_count == 0 and not odd:
             return _text('"', values, '"')
-    if pa.types.is_floating(values.type):  # told apart by their bits: -0.0 is not 0.0
-        coded = values.view(pa.int64()).dictionary_encode()
-        distinct = coded.dictionary.view(values.type)
-    else:
-        coded = values.dictionary_encode()
-        distinct = coded.dictionary
-    texts = pa.array([json.dumps(v, allow_nan=False) for v in distinct.to_pylist()], pa.string())
+    coded = values.dictionary_encode()  # by their bits: -0.0 is not 0.0
+    distinct = coded.dictionary.to_pylist()
+    texts = pa.array([json.dumps(value, allow_nan=False) for value in distinct], pa.string())
     return pc.fill_null(texts.take(coded.indices), "null")
 
 

@@ -335,7 +335,7 @@ def flags(plan: Plan, committed: Iterable[Cell]) -> Flags:
 
 
 IDS = st.text(st.characters(codec="utf-8"), max_size=6)
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])
 INTEGERS = st.integers(-(2**31), 2**31 - 1)
 OBJECT_REFS = st.builds(ObjectRef, IDS, INTEGERS, INTEGERS, st.integers(51, 999))
 SLICE_REFS = st.builds(
