@@ -6,51 +6,33 @@ the cells already committed under the same identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 import engine.models as models_room
 import engine.prompts as prompts_room
 import engine.scoring as scoring_room
 from engine.collection import intensity
-from engine.collection.contract import SliceRef
-from engine.collection.sample import SampledUnit
+from engine.collection.sampled import SampledUnits
 from engine.errors import UserError
-from engine.identity import PROTOCOL_VERSION, fingerprint
+from engine.identity import PROTOCOL_VERSION, canonical_json
 from engine.models.base import Card
 from engine.models.numerics import Numerics
-from engine.results.parts import Cell
+from engine.results.manifest import FACTORS_MODEL, FACTORS_STRATEGY, Cell
 from engine.scoring import factors as factors_room
 from engine.study import Strategy, Study
+from engine.tasks import Column, Flags, PlannedCell, Tasks, UnitTask
+from engine.unit_data import data_fingerprints
 
+__all__ = ["Plan", "PlannedCell", "UnitTask", "algorithm_versions", "check_capability", "make_plan"]
 
-@dataclass(frozen=True)
-class PlannedCell:
-    """One (unit, model, strategy) to evaluate.
-
-    Attributes:
-        identity: hash of all that can change its numbers.
-        expected: trials it must yield, done or failed.
-    """
-
-    cell: Cell
-    identity: str
-    expected: int
-
-
-@dataclass(frozen=True)
-class UnitTask:
-    """What an evaluator needs to know of one unit beside its pixels."""
-
-    unit_id: str
-    data_sha256: str
-    complete: bool
-    slices: tuple[SliceRef, ...]
-    cells: tuple[PlannedCell, ...]
-
-    def __len__(self) -> int:
-        return len(self.slices)
+Place = tuple[int, int]
+_HERE = "<data>"
+"""Stands where a unit's hash goes, which is before all else: keys are sorted."""
 
 
 @dataclass(frozen=True)
@@ -60,50 +42,72 @@ class Plan:
     study: Study
     cards: Mapping[str, Card]
     numerics: Numerics
-    units: tuple[UnitTask, ...]
+    units: Tasks
 
     def expected(self) -> dict[tuple[str, str], int]:
         """Trials per (model, strategy), the factors cell left out."""
-        totals = {
-            (model.name, strategy.name): 0
-            for model in self.study.models
-            for strategy in self.study.strategies_of(model)
-        }
-        for planned in self.cells():
-            if not planned.cell.is_factors:
-                totals[planned.cell.model, planned.cell.strategy] += planned.expected
-        return totals
+        totals = self.units.expected().sum(axis=0).tolist()
+        _, *scored = zip(self.units.columns, totals, strict=True)
+        return {(column.model, column.strategy): total for column, total in scored}
 
     def cells(self) -> Iterator[PlannedCell]:
-        for unit in self.units:
-            yield from unit.cells
+        """Every cell, unit after unit; identities are computed on the way."""
+        return self.units.cells()
 
-    def pending(self, committed: Callable[[PlannedCell], bool]) -> list[UnitTask]:
-        """Units with the cells that are not committed yet; finished units are left out."""
-        rest = []
-        for unit in self.units:
-            cells = tuple(cell for cell in unit.cells if not committed(cell))
-            if cells:
-                rest.append(replace(unit, cells=cells))
+    def place(self, cell: Cell) -> Place | None:
+        """(unit, column) of a cell in the plan's order; None: the study does not ask for it."""
+        row = self._rows.get(cell.unit_id)
+        column = self._columns.get((cell.model, cell.strategy))
+        return None if row is None or column is None else (row, column)
+
+    def identity(self, place: Place) -> str:
+        """Identity of the cell at a place."""
+        row, column = place
+        return self.units.columns[column].identity(self.units.data[row])
+
+    def none_done(self) -> Flags:
+        """bool[unit, column], False: what `pending` takes, before the ledger was read."""
+        return np.zeros_like(self.units.todo)
+
+    def pending(self, done: Flags) -> Tasks:
+        """Units with the cells that are not done yet; finished units are left out.
+
+        Args:
+            done: bool[unit, column], the cells that are committed under their identity.
+        """
+        units = self.units
+        rest = Tasks(units.sampled, units.data, units.columns, units.todo & ~done, units.order)
+        order = np.flatnonzero(rest.todo.any(axis=1))
         # The longest first: a long unit that starts last would keep one worker busy alone.
-        return sorted(rest, key=lambda unit: -sum(cell.expected for cell in unit.cells))
+        rest.order = order[np.argsort(-rest.expected()[order].sum(axis=1), kind="stable")]
+        return rest
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        names = self.units.sampled.units["unit_id"].to_pylist()
+        return {name: row for row, name in enumerate(names)}
+
+    @cached_property
+    def _columns(self) -> dict[tuple[str, str], int]:
+        columns = enumerate(self.units.columns)
+        return {(column.model, column.strategy): place for place, column in columns}
 
 
 def make_plan(
-    study: Study,
-    units: Sequence[SampledUnit],
-    cards: Mapping[str, Card],
-    numerics: Numerics,
+    study: Study, units: SampledUnits, cards: Mapping[str, Card], numerics: Numerics
 ) -> Plan:
     """Lay out the study over the sampled units.
 
     Raises:
         UserError: a model lacks a capability that one of its strategies needs.
     """
+    columns = [factors_column(study)]
     for model in study.models:
         for strategy in study.strategies_of(model):
             check_capability(cards[model.name], strategy)
-    tasks = tuple(_unit_task(study, unit, cards, numerics) for unit in units)
+            columns.append(scored_column(study, model.name, strategy, cards[model.name], numerics))
+    todo = np.ones((len(units), len(columns)), np.bool_)
+    tasks = Tasks(units, data_fingerprints(units), columns, todo, np.arange(len(units)))
     return Plan(study, cards, numerics, tasks)
 
 
@@ -125,50 +129,16 @@ def check_capability(card: Card, strategy: Strategy) -> None:
         )
 
 
-def _unit_task(
-    study: Study,
-    unit: SampledUnit,
-    cards: Mapping[str, Card],
-    numerics: Numerics,
-) -> UnitTask:
-    data = fingerprint(data_record(unit))
-    n_objects = sum(len(ref.objects) for ref in unit.slices)
-    cells = [
-        PlannedCell(Cell.factors(unit.unit_id), factors_identity(study, data), expected=n_objects)
-    ]
-    for model in study.models:
-        for strategy in study.strategies_of(model):
-            identity = cell_identity(study, strategy, data, cards[model.name], numerics)
-            trials = sum(1 for _ in study.jitter.trials_of(strategy))
-            cell = Cell(unit.unit_id, model.name, strategy.name)
-            cells.append(PlannedCell(cell, identity, n_objects * trials))
-    return UnitTask(unit.unit_id, unit.data_sha256, unit.complete, tuple(unit.slices), tuple(cells))
-
-
-def data_record(unit: SampledUnit) -> dict[str, Any]:
-    """The data a unit's numbers depend on: stored values, and which slices and objects."""
-    return {
-        "unit": unit.data_sha256,
-        "slices": [
-            [ref.slice_id, ref.index, ref.spacing_row_mm, ref.spacing_col_mm,
-             ref.volume_lo, ref.volume_hi,
-             [[o.object_id, o.layer, o.value] for o in ref.objects]]
-            for ref in unit.slices
-        ],
-    }  # fmt: skip
-
-
-def cell_identity(
-    study: Study, strategy: Strategy, data: str, card: Card, numerics: Numerics
-) -> str:
-    """Hash of what can change the numbers of one (unit, model, strategy); never workers or paths.
+def scored_column(
+    study: Study, model: str, strategy: Strategy, card: Card, numerics: Numerics
+) -> Column:
+    """The cells of a (model, strategy), and what can change their numbers: never workers or paths.
 
     Everything is not jittered, so seed and jitter stay out of its identity.
     """
     record: dict[str, Any] = {
         "protocol": PROTOCOL_VERSION,
         "versions": _versions("intensity", "prompts", "models", "scoring"),
-        "data": data,
         "seed": study.seed if strategy.prompted else None,
         "intensity": study.intensity.model_dump(mode="json"),
         "nsd_tolerance": [study.nsd_tolerance_px, study.nsd_tolerance_mm],
@@ -177,19 +147,24 @@ def cell_identity(
         "model": _model_record(card),
         "numerics": numerics.as_record(),
     }
-    return fingerprint(record)
+    trials = sum(1 for _ in study.jitter.trials_of(strategy))
+    return Column(model, strategy.name, trials, *_around_data(record))
 
 
-def factors_identity(study: Study, data: str) -> str:
-    """Hash of what can change the object factors of a unit."""
-    return fingerprint(
-        {
-            "protocol": PROTOCOL_VERSION,
-            "versions": _versions("intensity", "factors"),
-            "data": data,
-            "intensity": study.intensity.model_dump(mode="json"),
-        }
-    )
+def factors_column(study: Study) -> Column:
+    """The cells that hold the object factors, and what can change those."""
+    record: dict[str, Any] = {
+        "protocol": PROTOCOL_VERSION,
+        "versions": _versions("intensity", "factors"),
+        "intensity": study.intensity.model_dump(mode="json"),
+    }
+    return Column(FACTORS_MODEL, FACTORS_STRATEGY, 1, *_around_data(record))
+
+
+def _around_data(record: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Canonical JSON of the record with the hash of a unit's data, without that hash."""
+    before, _, after = canonical_json({**record, "data": _HERE}).partition(_HERE)
+    return before.encode(), after.encode()
 
 
 def algorithm_versions() -> dict[str, int]:

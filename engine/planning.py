@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.collection.catalog import Catalog
-from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.collection.intensity import check_intensity
 from engine.collection.sample import StudySample, sample_units
 from engine.configuration import load_yaml
@@ -66,8 +65,7 @@ def lay_ground(study: Study, collection: Place) -> Groundwork:
     check_intensity(study.intensity)
     collection = collection.resolve()
     catalog = Catalog.open(collection)
-    for name in CATALOG_SCHEMAS:
-        catalog.table(name)  # read now: an ingest beside the run must not change what is planned
+    catalog.hold()  # an ingest beside the run must not change what is planned
     sample = sample_units(catalog, study)
     cards = {choice.name: describe(choice) for choice in study.models}
     for choice in study.models:

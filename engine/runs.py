@@ -150,10 +150,10 @@ def finalise(run: RunDir, planning: Planning) -> Path:
         algorithm_versions=algorithm_versions(),
         wall_s=run.wall_s,
     )
-    objects = [ref.object_id for unit in plan.units for s in unit.slices for ref in s.objects]
-    summary = PlanSummary(list(plan.cells()), objects, planning.exclusions)
+    objects = plan.units.sampled.objects["object_id"]
+    summary = PlanSummary(plan.units.table(), objects, planning.exclusions)
     store = PartStore(run.path, algorithm_versions())
-    return build(record, summary, store.manifests(), planning.catalog, run.path, store=store)
+    return build(record, summary, planning.catalog, run.path, store=store)
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
+from unittest import mock
 
 import pytest
-from toys import CARD, NUMERICS, study, unit
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import plan as oracle
+from toys import CARD, NUMERICS, sampled, study, unit
 from worlds import toy_collection
 
 from engine.collection.catalog import Catalog
@@ -16,11 +20,13 @@ from engine.collection.sample import sample_units
 from engine.collection.sampled import SampledUnit
 from engine.configuration import validate
 from engine.errors import UserError
-from engine.identity import fingerprint
 from engine.models.base import Capabilities, Card
 from engine.models.numerics import Numerics
-from engine.plan import Plan, cell_identity, data_record, factors_identity, make_plan
+from engine.plan import Plan, factors_column, make_plan, scored_column
+from engine.results.manifest import Cell
 from engine.study import Study
+from engine.tasks import Flags, UnitTask
+from engine.unit_data import data_fingerprints
 
 Cells = set[tuple[str, str]]
 
@@ -145,7 +151,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return Catalog.open(path)
 
 
-def sampled(catalog: Catalog, **changes: Any) -> Plan:
+def planned(catalog: Catalog, **changes: Any) -> Plan:
     made = validate({**BASE, **changes}, Study, "study", where="test")
     return make_plan(made, sample_units(catalog, made).units, CARDS, NUMERICS)
 
@@ -164,14 +170,14 @@ def changed(before: Plan, after: Plan) -> Cells:
 
 def of_unit(unit_: SampledUnit, numerics: Numerics = NUMERICS, card: Card = CARDS["one"]) -> Plan:
     made = validate(BASE, Study, "study", where="test")
-    return make_plan(made, [unit_], {**CARDS, "one": card}, numerics)
+    return make_plan(made, sampled(unit_), {**CARDS, "one": card}, numerics)
 
 
 @pytest.mark.parametrize(("field", "value", "cells"), STUDY_CHANGES)
 def test_a_study_field_changes_exactly_these_cells(
     catalog: Catalog, field: str, value: Any, cells: Cells
 ) -> None:
-    assert changed(sampled(catalog), sampled(catalog, **{field: value})) == cells
+    assert changed(planned(catalog), planned(catalog, **{field: value})) == cells
 
 
 @pytest.mark.parametrize(("field", "value", "cells"), CARD_CHANGES)
@@ -244,7 +250,7 @@ def test_identities_of_a_literal_cell_stay(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(version, 1)
     block = ObjectRef("d/c/0/block", 0, 1, 480)
     ref = SliceRef("d/c/0", "d/c", 0, 64, 48, -200.0, 300.0, 0.8, None, "CT", (block,))
-    data = fingerprint(data_record(SampledUnit("d/c/0-1", "c" * 64, True, (ref,))))
+    (data,) = data_fingerprints(sampled(SampledUnit("d/c/0-1", "c" * 64, True, (ref,))))
     card = Card(
         name="m", architecture="vit_b", input_size=1024, preprocessing="sam-1",
         precision="float32", candidates=(0, 1, 2, 3), capabilities=Capabilities(),
@@ -252,8 +258,9 @@ def test_identities_of_a_literal_cell_stay(monkeypatch: pytest.MonkeyPatch) -> N
     )  # fmt: skip
     numerics = Numerics("cpu-avx2", "float32", "torch-2.10", 1, 1, 16, 64, 67_108_864)
     made = study(name="g", models=["m"], strategies=["point_5_neg_5"])
-    assert cell_identity(made, made.strategies[0], data, card, numerics) == GOLDEN_CELL
-    assert factors_identity(made, data) == GOLDEN_FACTORS
+    scored = scored_column(made, "m", made.strategies[0], card, numerics)
+    assert scored.identity(data) == GOLDEN_CELL
+    assert factors_column(made).identity(data) == GOLDEN_FACTORS
 
 
 @pytest.mark.parametrize(
@@ -264,20 +271,20 @@ def test_identities_of_a_literal_cell_stay(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_strategy_the_model_cannot_run_is_refused(strategy: str, lacks: str) -> None:
     made = study(strategies=["box", strategy])
     with pytest.raises(UserError, match=f"strategy '{strategy}': it takes no {lacks}"):
-        make_plan(made, [], {"fake": MEDSAM}, NUMERICS)
+        make_plan(made, sampled(), {"fake": MEDSAM}, NUMERICS)
 
 
 @pytest.mark.parametrize("strategy", ["box", "box_point_1"])
 def test_a_box_is_refused_where_there_are_only_points(strategy: str) -> None:
     card = replace(CARD, capabilities=Capabilities(boxes=False))
     with pytest.raises(UserError, match="it takes no boxes"):
-        make_plan(study(strategies=[strategy]), [], {"fake": card}, NUMERICS)
+        make_plan(study(strategies=[strategy]), sampled(), {"fake": card}, NUMERICS)
 
 
 def test_a_model_is_asked_only_for_its_own_strategies() -> None:
     models = [{"name": "fake", "strategies": ["box"]}, "all"]
     made = study(models=models, strategies=["everything", "point_1", "box"])
-    plan = make_plan(made, [unit()[0]], {"fake": MEDSAM, "all": CARD}, NUMERICS)
+    plan = make_plan(made, sampled(unit()[0]), {"fake": MEDSAM, "all": CARD}, NUMERICS)
     asked = [(p.cell.model, p.cell.strategy) for p in plan.cells()]
     assert asked == [
         ("-", "factors"), ("fake", "box"), ("all", "everything"), ("all", "point_1"), ("all", "box")
@@ -287,12 +294,12 @@ def test_a_model_is_asked_only_for_its_own_strategies() -> None:
 def test_expected_adds_up_over_units() -> None:
     made = validate(BASE, Study, "study", where="test")
     units = [unit(unit_id="a")[0], unit(unit_id="b")[0]]
-    plan = make_plan(made, units, CARDS, NUMERICS)
+    plan = make_plan(made, sampled(*units), CARDS, NUMERICS)
     # 2 units x 2 slices x 2 objects; Everything is not jittered, the others have 1 + 2 trials
     per_strategy = {"everything": 8, "point_1": 24, "box": 24}
     assert plan.expected() == {(m, s): n for m in CARDS for s, n in per_strategy.items()}
     assert [p.expected for p in plan.cells() if p.cell.is_factors] == [4, 4]
-    empty = make_plan(made, [], CARDS, NUMERICS)
+    empty = make_plan(made, sampled(), CARDS, NUMERICS)
     assert empty.expected() == dict.fromkeys(plan.expected(), 0)
 
 
@@ -302,15 +309,86 @@ def test_pending_leaves_out_what_is_committed_and_starts_with_the_longest() -> N
         SampledUnit(name, "e" * 64, True, unit(unit_id=name)[0].slices * slices)
         for name, slices in (("long", 3), ("medium", 2), ("short", 1), ("finished", 4))
     )
-    plan = make_plan(made, [medium, finished, short, long], {"fake": CARD}, NUMERICS)
+    units = sampled(medium, finished, short, long)
+    plan = make_plan(made, units, {"fake": CARD}, NUMERICS)
     committed = {p.cell for p in plan.cells() if p.cell.unit_id == "finished"}
     committed |= {p.cell for p in plan.cells() if p.cell.strategy == "everything"}
-    rest = plan.pending(lambda planned: planned.cell in committed)
+    rest = plan.pending(flags(plan, committed))
     assert [task.unit_id for task in rest] == ["long", "medium", "short"]
     assert {planned.cell.strategy for task in rest for planned in task.cells} == {"factors", "box"}
     assert [len(task) for task in rest] == [6, 4, 2], "slices stay whole"
     # With its box cell done too, the longest unit has the fewest trials left.
     committed |= {p.cell for p in plan.cells() if p.cell.unit_id == "long" and p.cell.model != "-"}
-    rest = plan.pending(lambda planned: planned.cell in committed)
+    rest = plan.pending(flags(plan, committed))
     assert [task.unit_id for task in rest] == ["medium", "short", "long"]
-    assert plan.pending(lambda _: True) == []
+    assert list(plan.pending(~plan.none_done())) == []
+
+
+def flags(plan: Plan, committed: Iterable[Cell]) -> Flags:
+    """bool[unit, column] of these cells."""
+    done = plan.none_done()
+    for cell in committed:
+        place = plan.place(cell)
+        assert place is not None
+        done[place] = True
+    return done
+
+
+IDS = st.text(st.characters(codec="utf-8"), max_size=6)
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, -0.0])
+INTEGERS = st.integers(-(2**31), 2**31 - 1)
+OBJECT_REFS = st.builds(ObjectRef, IDS, INTEGERS, INTEGERS, st.integers(51, 999))
+SLICE_REFS = st.builds(
+    SliceRef, IDS, IDS, INTEGERS, st.integers(1, 999), st.integers(1, 999), NUMBERS, NUMBERS,
+    NUMBERS | st.none(), NUMBERS | st.none(), IDS, st.lists(OBJECT_REFS, max_size=3).map(tuple),
+)  # fmt: skip
+UNIT_LISTS = st.lists(
+    st.builds(
+        SampledUnit,
+        IDS,
+        IDS,
+        st.booleans(),
+        st.lists(SLICE_REFS, min_size=1, max_size=3).map(tuple),
+    ),
+    max_size=5,
+    unique_by=lambda unit_: unit_.unit_id,
+)
+
+
+@given(UNIT_LISTS, st.data(), st.integers(1, 3))
+def test_plan_equals_the_eager_oracle(
+    units: list[SampledUnit], data: st.DataObject, block: int
+) -> None:
+    made = validate(BASE, Study, "study", where="test")
+    with mock.patch("engine.unit_data._BLOCK_UNITS", block):
+        plan = make_plan(made, sampled(*units), CARDS, NUMERICS)
+    expected = oracle.plan(made, units, CARDS, NUMERICS)
+    assert list(plan.units) == expected
+    assert plan.units[1:] == expected[1:]
+    assert list(plan.cells()) == [cell for task in expected for cell in task.cells]
+    committed = {c.cell: data.draw(st.booleans()) for task in expected for c in task.cells}
+    rest = plan.pending(flags(plan, (cell for cell, done in committed.items() if done)))
+    wanted = oracle.pending(expected, lambda planned: committed[planned.cell])
+    assert list(rest) == wanted
+    assert [UnitTask.unpack(task.pack()) for task in rest] == wanted
+    assert list(rest.cells()) == [cell for task in wanted for cell in task.cells]
+    assert rest.n_slices == sum(len(task) for task in wanted)
+    assert rest.n_objects == sum(len(ref.objects) for task in wanted for ref in task.slices)
+    assert rest.pixels() == [sum(r.height * r.width for r in task.slices) for task in wanted]
+    scored = [c.expected for task in wanted for c in task.cells if not c.cell.is_factors]
+    assert rest.n_trials == sum(scored)
+    assert rest.table().to_pylist() == [
+        {**asdict(c.cell), "identity": c.identity, "expected": c.expected} for c in rest.cells()
+    ]
+    for planned in plan.cells():
+        place = plan.place(planned.cell)
+        assert place is not None
+        assert plan.identity(place) == planned.identity
+    assert plan.place(Cell("no such unit", "one", "box")) is None
+    assert all(plan.place(Cell(unit_.unit_id, "one", "no")) is None for unit_ in units)
+
+
+def test_a_slice_is_found_among_all() -> None:
+    units = sampled(unit(unit_id="a")[0], unit(unit_id="b")[0])
+    ref = units[1].slices[1]
+    assert units.find({ref.slice_id, "nowhere"}) == {ref.slice_id: ref}

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.collection.catalog_schema import CASES, OBJECTS, SLICES, UNITS
 from engine.collection.checksum import data_sha256
 from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
-from engine.collection.sampled import SampledUnit
+from engine.collection.population import OBJECT_COLUMNS
+from engine.collection.sampled import REF_COLUMNS, SampledUnit, SampledUnits
 from engine.configuration import validate
 from engine.evaluate import Evaluator
 from engine.models.base import Candidates, Capabilities, Card, Embedding, EverythingMasks, Image
@@ -118,7 +121,27 @@ class Spy(FakeModel):
 def planned(study: Study, unit: SampledUnit, cards: Mapping[str, Card] | None = None) -> UnitTask:
     """The task of a unit; every model has `CARD` unless `cards` says otherwise."""
     cards = cards or {choice.name: replace(CARD, name=choice.name) for choice in study.models}
-    return make_plan(study, [unit], cards, NUMERICS).units[0]
+    return make_plan(study, sampled(unit), cards, NUMERICS).units[0]
+
+
+def sampled(*units: SampledUnit) -> SampledUnits:
+    """These units, in this order, as the collection would hand them over."""
+    refs = [ref for unit in units for ref in unit.slices]
+    objects = [wanted for ref in refs for wanted in ref.objects]
+    return SampledUnits(
+        _rows(UNITS, ("unit_id", "data_sha256"), units).append_column(
+            "complete", pa.array([unit.complete for unit in units], pa.bool_())
+        ),
+        _rows(pa.unify_schemas([SLICES, CASES]), REF_COLUMNS, refs),
+        _rows(OBJECTS, OBJECT_COLUMNS, objects),
+        np.cumsum([0, *(len(unit.slices) for unit in units)]),
+        np.cumsum([0, *(len(ref.objects) for ref in refs)]),
+    )
+
+
+def _rows(schema: pa.Schema, names: Sequence[str], of: Sequence[object]) -> pa.Table:
+    columns = [pa.array([getattr(one, n) for one in of], schema.field(n).type) for n in names]
+    return pa.table(columns, names=list(names))
 
 
 def evaluate(

@@ -22,7 +22,15 @@ Flags = NDArray[np.bool_]
 class Tables(Protocol):
     """The catalog tables a study is laid over; `engine.collection.catalog.Catalog` is one."""
 
-    def table(self, name: str) -> pa.Table: ...
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table: ...
+
+
+SLICE_COLUMNS = (
+    "slice_id", "case_id", "slice", "unit_id", "array_path", "index", "height", "width",
+    "spacing_row_mm", "spacing_col_mm",
+)  # fmt: skip
+OBJECT_COLUMNS = ("object_id", "layer", "value", "area_px")
+"""What is read of `slices` and `objects`; of 6 x 10^6 objects every further column costs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Population:
 
     Attributes:
         cases, slices, objects, units: by case_id; by case and slice; by slice and object_id; by
-            unit_id.
+            unit_id. Slices and objects have the columns above.
         datasets: names, sorted.
         in_study: bool[datasets], the study wants it.
         wanted: bool[cases], the study wants its dataset, its modality and its subject.
@@ -61,13 +69,14 @@ class Population:
         """
         datasets = tuple(sorted(set(catalog.table("datasets")["dataset"].to_pylist())))
         cases = _sorted(catalog.table("cases"), "case_id")
-        slices = catalog.table("slices")
+        slices = catalog.table("slices", SLICE_COLUMNS)
         case_of = rows_of(slices["case_id"], cases["case_id"], "slices.case_id")
         in_study = _wanted(datasets, study.datasets, "dataset")
         dataset_of = rows_of(cases["dataset"], pa.array(datasets, pa.string()), "cases.dataset")
         slices, case_of = _by_parent(slices, case_of, slices["slice"].to_numpy())
-        objects = catalog.table("objects")
-        slice_of = rows_of(objects["slice_id"], slices["slice_id"], "objects.slice_id")
+        parents = catalog.table("objects", ["slice_id"])["slice_id"]
+        slice_of = rows_of(parents, slices["slice_id"], "objects.slice_id")
+        objects = catalog.table("objects", OBJECT_COLUMNS)
         objects, slice_of = _by_parent(objects, slice_of, _ranks(objects["object_id"]))
         return cls(
             cases=cases,

@@ -27,7 +27,7 @@ from engine.collection.population import (
     flags,
     rows_of,
 )
-from engine.collection.sampled import OBJECT_COLUMNS, SLICE_COLUMNS, SampledUnit, SampledUnits
+from engine.collection.sampled import REF_COLUMNS, SampledUnit, SampledUnits
 from engine.errors import UserError
 from engine.study import Study
 
@@ -106,18 +106,24 @@ def _lay_out(rows: Population, choice: Choice) -> SampledUnits:
     return SampledUnits(
         units.select(["unit_id", "data_sha256"]).append_column("complete", complete),
         _slice_columns(rows, slices),
-        rows.objects.select(list(OBJECT_COLUMNS)).take(pa.array(objects)),
+        _taken(rows.objects, objects),
         _starts(counts),
         _starts(per_slice),
     )
 
 
+def _taken(table: pa.Table, rows: Index) -> pa.Table:
+    """These rows; without a copy where they are all, in order."""
+    whole = len(rows) == table.num_rows and bool((rows == np.arange(len(rows))).all())
+    return table if whole else table.take(pa.array(rows))
+
+
 def _slice_columns(rows: Population, slices: Index) -> pa.Table:
     case_columns = ["volume_lo", "volume_hi", "modality"]
     of_case = rows.cases.select(case_columns).take(pa.array(rows.case_of[slices]))
-    own = rows.slices.take(pa.array(slices))
-    columns = [(of_case if name in case_columns else own)[name] for name in SLICE_COLUMNS]
-    return pa.table(columns, names=list(SLICE_COLUMNS))
+    own = _taken(rows.slices, slices)
+    columns = [(of_case if name in case_columns else own)[name] for name in REF_COLUMNS]
+    return pa.table(columns, names=list(REF_COLUMNS))
 
 
 def _starts(counts: Index) -> Index:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.collection.contract import ObjectRef, SliceRef
@@ -35,7 +36,7 @@ class SampledUnit:
 class SampledUnits(Sequence[SampledUnit]):
     """Units by unit_id; each is made when asked for, so a plan of 10^6 slices stays light.
 
-    Args:
+    Attributes:
         units: rows of the catalog's `units` plus `complete`, sorted by unit_id.
         slices: taken rows of `slices` with their case's columns, unit after unit.
         objects: taken rows of `objects`, slice after slice.
@@ -51,24 +52,44 @@ class SampledUnits(Sequence[SampledUnit]):
         slice_starts: Index,
         object_starts: Index,
     ) -> None:
-        self._units = units.combine_chunks()
-        self._slices = slices.combine_chunks()
-        self._objects = objects.combine_chunks()
-        self._slice_starts = slice_starts
-        self._object_starts = object_starts
+        self.units = units
+        self.slices = slices
+        self.objects = objects
+        self.slice_starts = slice_starts
+        self.object_starts = object_starts
 
     @property
     def n_slices(self) -> int:
         """Slices of all units."""
-        return int(self._slices.num_rows)
+        return int(self.slices.num_rows)
 
     @property
     def n_objects(self) -> int:
         """Objects of all units."""
-        return int(self._objects.num_rows)
+        return int(self.objects.num_rows)
+
+    def slices_per_unit(self) -> Index:
+        """int64[n_units]."""
+        return np.diff(self.slice_starts)
+
+    def objects_per_unit(self) -> Index:
+        """int64[n_units]."""
+        return np.diff(self.object_starts[self.slice_starts])
+
+    def pixels_per_unit(self) -> Index:
+        """int64[n_units], of the slices that take part."""
+        height, width = (self.slices[n].to_numpy().astype(np.int64) for n in ("height", "width"))
+        return np.diff(np.concatenate([[0], np.cumsum(height * width)])[self.slice_starts])
+
+    def find(self, slice_ids: Collection[str]) -> dict[str, SliceRef]:
+        """These slices, as far as they take part."""
+        wanted = pc.is_in(self.slices["slice_id"], value_set=pa.array(list(slice_ids), pa.string()))
+        rows = np.flatnonzero(wanted.to_numpy())
+        refs = (self._refs(int(row), int(row) + 1)[0] for row in rows)
+        return {ref.slice_id: ref for ref in refs}
 
     def __len__(self) -> int:
-        return int(self._units.num_rows)
+        return int(self.units.num_rows)
 
     @overload
     def __getitem__(self, place: int) -> SampledUnit: ...
@@ -81,28 +102,26 @@ class SampledUnits(Sequence[SampledUnit]):
             place += len(self)
         if not 0 <= place < len(self):
             raise IndexError(f"unit {place} of {len(self)}")
-        row = self._units.slice(place, 1).to_pylist()[0]
-        refs = self._refs(int(self._slice_starts[place]), int(self._slice_starts[place + 1]))
+        row = self.units.slice(place, 1).to_pylist()[0]
+        refs = self._refs(int(self.slice_starts[place]), int(self.slice_starts[place + 1]))
         return SampledUnit(row["unit_id"], row["data_sha256"], row["complete"], refs)
 
     def _refs(self, start: int, stop: int) -> tuple[SliceRef, ...]:
-        cuts = self._object_starts[start : stop + 1].tolist()
+        cuts = self.object_starts[start : stop + 1].tolist()
         first = cuts[0]
-        objects = _columns(self._objects.slice(first, cuts[-1] - first))
+        objects = _columns(self.objects.slice(first, cuts[-1] - first))
         refs = [ObjectRef(*row) for row in zip(*objects, strict=True)]
         own = [tuple(refs[i - first : j - first]) for i, j in pairwise(cuts)]
-        slices = _columns(self._slices.slice(start, stop - start))
+        slices = _columns(self.slices.slice(start, stop - start))
         return tuple(SliceRef(*row) for row in zip(*slices, own, strict=True))
 
 
-SLICE_COLUMNS = (
+REF_COLUMNS = (
     "slice_id", "array_path", "index", "height", "width", "volume_lo", "volume_hi",
     "spacing_row_mm", "spacing_col_mm", "modality",
 )  # fmt: skip
-"""Columns of `SampledUnits.slices`: the fields of SliceRef in order, but for its objects."""
-
-OBJECT_COLUMNS = ("object_id", "layer", "value", "area_px")
-"""Columns of `SampledUnits.objects`: the fields of ObjectRef in order."""
+"""Columns of `SampledUnits.slices`: the fields of SliceRef in order, but for its objects.
+Those of `objects` are the fields of ObjectRef (`population.OBJECT_COLUMNS`)."""
 
 
 def _columns(table: pa.Table) -> list[list[Any]]:

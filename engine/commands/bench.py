@@ -68,8 +68,7 @@ def bench_command(
 
 
 def _say_whole(plan: Plan, costs: Costs) -> None:
-    slices = sum(len(unit) for unit in plan.units)
-    objects = sum(len(ref.objects) for unit in plan.units for ref in unit.slices)
+    slices, objects = plan.units.n_slices, plan.units.n_objects
     trials = plan.expected()
     seconds, total = costs.seconds(slices, objects, trials), sum(trials.values())
     out(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from engine.bench.costs import Costs, duration
 from engine.commands.say import count, out, say_untrained, table
 from engine.models.numerics import numerics_of
-from engine.plan import PlannedCell, UnitTask
+from engine.plan import Plan
 from engine.planning import plan_study, read_study
-from engine.results.parts import Cell, PartStore
+from engine.results.manifest import FACTORS_MODEL
+from engine.results.parts import PartStore
 from engine.stores import Place
+from engine.tasks import Column, Flags, Tasks
 
 
 @dataclass(frozen=True)
@@ -44,49 +45,35 @@ def plan_command(
     study = read_study(study_path)
     planning = plan_study(study, collection, numerics_of(_local(device)))
     plan = planning.plan
-    done, elsewhere = _ledger(run_dir)
-    cells: Counter[tuple[str, str, str]] = Counter()
-    trials: Counter[tuple[str, str, str]] = Counter()
-    factors: Counter[str] = Counter()
-    for planned in plan.cells():
-        if planned.cell.is_factors:
-            factors[_why(planned, done, elsewhere)] += planned.expected
-            continue
-        key = (planned.cell.model, planned.cell.strategy, _why(planned, done, elsewhere))
-        cells[key] += 1
-        trials[key] += planned.expected
-    rows = [
-        {"model": m, "strategy": s, "why": why, "units": cells[m, s, why],
-         "trials": trials[m, s, why]}
-        for m, s, why in cells
+    done, known = _ledger(plan, run_dir)
+    tasks = plan.units
+    cells = _why(plan, done, known)
+    rows: list[dict[str, Any]] = [
+        {"model": column.model, "strategy": column.strategy, "why": why, "units": int(own.sum()),
+         "trials": int(tasks.expected()[own, place].sum())}
+        for place, column, why, own in cells
     ]  # fmt: skip
-    slices = sum(len(unit) for unit in plan.units)
-    objects = sum(len(ref.objects) for unit in plan.units for ref in unit.slices)
+    factors = [row for row in rows if row["model"] == FACTORS_MODEL]
     out(
-        f"study {study.name}: {count(len(plan.units), 'unit')}, {count(slices, 'slice')}, "
-        f"{count(objects, 'object')}, {count(sum(plan.expected().values()), 'trial')}; "
+        f"study {study.name}: {count(len(tasks), 'unit')}, {count(tasks.n_slices, 'slice')}, "
+        f"{count(tasks.n_objects, 'object')}, {count(tasks.n_trials, 'trial')}; "
         f"{count(planning.exclusions.num_rows, 'exclusion')} by the study's rules"
     )
-    table(pa.Table.from_pylist(rows))
-    for why, number in factors.items():
-        out(f"object factors: {count(number, 'object')}, {why}")
+    table(pa.Table.from_pylist([row for row in rows if row not in factors]))
+    for row in factors:
+        out(f"object factors: {count(row['trials'], 'object')}, {row['why']}")
     if prices is not None:
-        _say_costs(plan.pending(lambda planned: (planned.cell, planned.identity) in done), prices)
+        _say_costs(plan.pending(done), prices)
     say_untrained(study)
     return 0
 
 
-def _say_costs(pending: Sequence[UnitTask], prices: Prices) -> None:
+def _say_costs(pending: Tasks, prices: Prices) -> None:
     """What is still to run would take."""
     costs = Costs.load(prices.costs)
-    trials: Counter[tuple[str, str]] = Counter()
-    objects = 0
-    for planned in (planned for unit in pending for planned in unit.cells):
-        if planned.cell.is_factors:
-            objects += planned.expected
-        else:
-            trials[planned.cell.model, planned.cell.strategy] += planned.expected
-    seconds = costs.seconds(sum(len(unit) for unit in pending), objects, trials)
+    factors, *scored = zip(pending.columns, pending.expected().sum(axis=0).tolist(), strict=True)
+    trials = {(column.model, column.strategy): number for column, number in scored if number}
+    seconds = costs.seconds(pending.n_slices, factors[1], trials)
     megabytes = costs.bytes_per_trial * sum(trials.values()) / 1e6
     out(
         f"to run, by {costs.machine}, measured {costs.machine.measured}: "
@@ -102,18 +89,36 @@ def _say_costs(pending: Sequence[UnitTask], prices: Prices) -> None:
         )
 
 
-def _ledger(run_dir: Path | None) -> tuple[set[tuple[Cell, str]], set[Cell]]:
-    """Committed (cell, identity) pairs, and the cells among them."""
+Reason = tuple[int, Column, str, Flags]
+
+
+def _why(plan: Plan, done: Flags, known: Flags) -> list[Reason]:
+    """(place of the column, column, reason, bool[unit]) of all cells, as they first appear."""
+    reasons = {
+        "committed": done,
+        "to run: its identity changed": known & ~done,
+        "to run: new": ~known,
+    }
+    found = [
+        (place, column, why, cells[:, place])
+        for place, column in enumerate(plan.units.columns)
+        for why, cells in reasons.items()
+        if cells[:, place].any()
+    ]
+    return sorted(found, key=lambda reason: (int(reason[3].argmax()), reason[0]))
+
+
+def _ledger(plan: Plan, run_dir: Path | None) -> tuple[Flags, Flags]:
+    """bool[unit, column]: committed under the plan's identity; committed under any."""
+    done, known = plan.none_done(), plan.none_done()
     if run_dir is None or not run_dir.is_dir():
-        return set(), set()
-    done = {(m.cell, m.identity) for m in PartStore(run_dir).manifests(set_aside=False)}
-    return done, {cell for cell, _ in done}
-
-
-def _why(planned: PlannedCell, done: set[tuple[Cell, str]], elsewhere: set[Cell]) -> str:
-    if (planned.cell, planned.identity) in done:
-        return "committed"
-    return "to run: its identity changed" if planned.cell in elsewhere else "to run: new"
+        return done, known
+    for manifest in PartStore(run_dir).manifests(set_aside=False):
+        place = plan.place(manifest.cell)
+        if place is not None:
+            known[place] = True
+            done[place] |= manifest.identity == plan.identity(place)
+    return done, known
 
 
 def _local(device: str) -> str:

@@ -130,8 +130,7 @@ def _by_slice(picks: Sequence[Pick]) -> dict[tuple[str, str], list[int]]:
 
 
 def _slices_of(run: RunDir, study: Study, wanted: set[str]) -> dict[str, SliceRef]:
-    units = sample_units(Catalog.open(run.collection), study).units
-    return {ref.slice_id: ref for unit in units for ref in unit.slices if ref.slice_id in wanted}
+    return sample_units(Catalog.open(run.collection), study).units.find(wanted)
 
 
 def _replayer(run: RunDir, study: Study, model: Model, ref: SliceRef) -> Replayer:

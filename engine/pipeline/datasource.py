@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import pickle
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, SupportsBytes
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from ray.data.block import BlockMetadata
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.errors import RemoteError, kind_of, text_of
-from engine.plan import UnitTask
+from engine.tasks import Tasks, UnitTask
 
 _ARRAYS = pa.list_(
     pa.struct(
@@ -29,7 +29,7 @@ _ARRAYS = pa.list_(
 )
 ROW = pa.schema(
     [
-        pa.field("task", pa.large_binary()),  # the pickled UnitTask
+        pa.field("task", pa.large_binary()),  # UnitTask.pack()
         pa.field("images", _ARRAYS),
         pa.field("labels", _ARRAYS),
         # why the unit cannot be read, as text: not every exception survives the journey
@@ -46,16 +46,18 @@ class ZarrUnits(Datasource):
         tasks: units to read, in the order they should start.
     """
 
-    def __init__(self, collection: str, tasks: Sequence[UnitTask]) -> None:
+    def __init__(self, collection: str, tasks: Tasks) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._collection = collection
-        self._tasks = tuple(tasks)
+        self._tasks = tasks
+        # About what a unit weighs in memory: two bytes of image and one of label a pixel.
+        self._bytes = [3 * pixels + 1024 for pixels in tasks.pixels()]
 
     def get_name(self) -> str:
         return "ZarrUnits"
 
     def estimate_inmemory_data_size(self) -> int | None:
-        return sum(_estimated_bytes(task) for task in self._tasks)
+        return sum(self._bytes)
 
     def get_read_tasks(
         self,
@@ -65,30 +67,44 @@ class ZarrUnits(Datasource):
     ) -> list[ReadTask]:
         return [
             ReadTask(
-                functools.partial(_read_blocks, self._collection, task),
+                functools.partial(_read_blocks, self._collection, _Parcel(self._tasks, place)),
                 BlockMetadata(
                     num_rows=1,
-                    size_bytes=_estimated_bytes(task),
+                    size_bytes=size,
                     exec_stats=None,
                     task_exec_stats=None,
                     input_files=None,
                 ),
                 schema=ROW,
             )
-            for task in self._tasks
+            for place, size in enumerate(self._bytes)
         ]
 
 
-def read_unit(collection: str, task: UnitTask) -> pa.Table:
+@dataclass(frozen=True)
+class _Parcel:
+    """A task that is made only when it is sent: Ray asks for all read tasks, several times."""
+
+    tasks: Tasks
+    place: int
+
+    def __bytes__(self) -> bytes:
+        return self.tasks[self.place].pack()
+
+    def __reduce__(self) -> tuple[type[bytes], tuple[bytes]]:
+        return bytes, (bytes(self),)
+
+
+def read_unit(collection: str, packed: bytes) -> pa.Table:
     """One-row table of a unit. A unit that cannot be read carries its error instead of pixels."""
     error = None
     pixels: list[SlicePixels] = []
     try:
-        pixels = read_slices(collection, task.slices)
+        pixels = read_slices(collection, UnitTask.unpack(packed).slices)
     except Exception as problem:  # noqa: BLE001  an unreadable unit becomes failure rows
         error = {"kind": kind_of(problem), "text": text_of(problem)}
     row = {
-        "task": pickle.dumps(task),
+        "task": packed,
         "images": [_pack(slice_.image) for slice_ in pixels],
         "labels": [_pack(slice_.labels) for slice_ in pixels],
         "error": error,
@@ -112,17 +128,11 @@ def unpack(table: pa.Table) -> list[SlicePixels]:
 
 def unpack_task(table: pa.Table) -> UnitTask:
     """The task of a one-row table."""
-    task: UnitTask = pickle.loads(table["task"][0].as_buffer())
-    return task
+    return UnitTask.unpack(table["task"][0].as_buffer())
 
 
-def _read_blocks(collection: str, task: UnitTask) -> Iterable[pa.Table]:
-    yield read_unit(collection, task)
-
-
-def _estimated_bytes(task: UnitTask) -> int:
-    """About what a unit weighs in memory: two bytes of image and one of label a pixel."""
-    return 3 * sum(ref.height * ref.width for ref in task.slices) + 1024
+def _read_blocks(collection: str, parcel: SupportsBytes) -> Iterable[pa.Table]:
+    yield read_unit(collection, bytes(parcel))
 
 
 def _pack(array: NDArray[Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.plan import UnitTask
+from engine.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _BEAT_EVERY_S = 30.0
 
 def track(
     receipts: Iterable[Mapping[str, Any]],
-    tasks: Sequence[UnitTask],
+    tasks: Tasks,
     console: Console,
     where: Callable[[], str] = str,
 ) -> Iterator[Mapping[str, Any]]:
@@ -42,11 +42,7 @@ def track(
     Args:
         where: what is at work, in words, for when no unit has ended for a while.
     """
-    total = _Total(
-        len(tasks),
-        sum(len(task) for task in tasks),
-        sum(c.expected for task in tasks for c in task.cells if not c.cell.is_factors),
-    )
+    total = _Total(len(tasks), tasks.n_slices, tasks.n_trials)
     if console.is_terminal:
         yield from _bar(receipts, total, console)
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from engine.pipeline.cluster import (
 )
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
-from engine.plan import Plan, PlannedCell, UnitTask, algorithm_versions
+from engine.plan import Plan, algorithm_versions
 from engine.planning import Planning, lay_ground, read_study
 from engine.results.attempts import at_work, forget_all
 from engine.results.parts import PartStore
@@ -31,6 +30,7 @@ from engine.results.query import run_sql
 from engine.runs import RunDir, driver_lock, finalise, log_to_file
 from engine.stores import Place, Store
 from engine.study import Runtime
+from engine.tasks import Flags, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -90,24 +90,26 @@ def run_study(
     return Outcome(run.path, len(pending), total, *_coverage(run.path))
 
 
-def _ledger(plan: Plan, run: RunDir, runtime: Runtime) -> Callable[[PlannedCell], bool]:
-    """Whether a cell is committed under its identity, with files as its manifest says.
+def _ledger(plan: Plan, run: RunDir, runtime: Runtime) -> Flags:
+    """bool[unit, column]: committed under the plan's identity, with files of the right length.
 
-    What is not sound is set aside, so that it runs again; so is what failed, when asked.
+    What is not sound is set aside, so that it runs again; so is what failed, when asked. That
+    the files' bytes are as committed is for the finaliser to find, which reads them all.
     """
     store = PartStore(run.path, algorithm_versions())
-    forget_all(store.store, [unit.unit_id for unit in plan.units])
-    wanted = {(planned.cell, planned.identity) for planned in plan.cells()}
-    sound = set()
-    for manifest in list(store.manifests()):
-        key = (manifest.cell, manifest.identity)
-        if key not in wanted or not store.verify(manifest):
+    forget_all(store.store)
+    done = plan.none_done()
+    for manifest in store.manifests():
+        place = plan.place(manifest.cell)
+        if place is None or manifest.identity != plan.identity(place):
+            continue
+        if not store.verify(manifest, checksums=False):
             continue
         if runtime.retry_failed and manifest.failed:
             store.set_aside(manifest, "--retry-failed")
         else:
-            sound.add(key)
-    return lambda planned: (planned.cell, planned.identity) in sound
+            done[place] = True
+    return done
 
 
 def _coverage(run_dir: Path) -> tuple[int, int, int, int, int]:
@@ -125,7 +127,7 @@ def _coverage(run_dir: Path) -> tuple[int, int, int, int, int]:
 
 def _evaluate(
     planning: Planning,
-    pending: list[UnitTask],
+    pending: Tasks,
     run: RunDir,
     runtime: Runtime,
     device: str,

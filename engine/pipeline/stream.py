@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import ray
@@ -12,11 +12,11 @@ from ray.exceptions import RayError
 from engine.errors import SamscopeError, UserError, text_of
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import ZarrUnits
-from engine.plan import UnitTask
+from engine.tasks import Tasks
 
 
 def stream(
-    collection: str, tasks: Sequence[UnitTask], assignment: Assignment, actors: int
+    collection: str, tasks: Tasks, assignment: Assignment, actors: int
 ) -> Iterator[dict[str, Any]]:
     """Evaluate and commit every task; yields a receipt per unit as it is committed.
 

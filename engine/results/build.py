@@ -5,24 +5,33 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
-from engine.errors import CorruptDataError
 from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
+from engine.results.extend import (
+    ChangedError,
+    begin_anew,
+    begin_extended,
+    check_cells,
+    check_keys,
+    copy_previous,
+)
 from engine.results.facts import load_facts
+from engine.results.finite import refuse_nan
+from engine.results.ledger import load_ledger
 from engine.results.load import load_factors, load_parts
-from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.publish import publish
 from engine.results.record import PlanSummary, RunRecord
 
 _log = logging.getLogger(__name__)
+
+MEMORY = "2GB"
+"""That DuckDB may use for a build; what does not fit lies on the disk beside the database."""
 
 SEEN = "seen"
 """A table, because views join it row by row; made before them."""
@@ -33,6 +42,7 @@ VIEWS = (
     "results_with_geometry",
     "results",
     "final_results",
+    "final_moments",
     "results_paper",
     "results_worst_case",
     "results_volume",
@@ -41,13 +51,13 @@ VIEWS = (
 )
 """In the order of creation: a view may use those before it."""
 
-_MEASURED = ("trials", "slice_candidates", "overlaps", "objects", "slices", "cases", "units")
+_MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units")
+"""Tables searched for NaN when they are complete; trials are searched as they come."""
 
 
 def build(
     run: RunRecord,
     plan: PlanSummary,
-    manifests: Iterable[Manifest],
     catalog: CatalogTables | Path,
     out_dir: Path,
     *,
@@ -57,9 +67,9 @@ def build(
 
     Only cells of the plan under their current identity enter; a cell whose files are not as
     committed is set aside and counts as pending. Two builds of the same parts hold the same rows.
+    Where nothing is to be taken back, rows of the database before are kept (`extend.py`).
 
     Args:
-        manifests: of the ledger; those of cells or identities outside the plan are left out.
         catalog: the collection's tables (an open `Catalog`), or a folder of Parquet files.
         out_dir: the run directory, on a local disk.
         store: the ledger; by default that of `out_dir`.
@@ -70,70 +80,60 @@ def build(
     """
     tables = ParquetCatalog(catalog) if isinstance(catalog, Path) else catalog
     parts = store if store is not None else PartStore(out_dir)
-    chosen = _verified(parts, plan, manifests)
     make_folder(out_dir)
     temporary = out_dir / f".results-{secrets.token_hex(8)}.building"
     try:
-        with duckdb.connect(str(temporary)) as connection:
-            load_factors(connection, [m for m in chosen if m.cell.is_factors], parts.store)
-            load_catalog(connection, tables, plan)
-            load_parts(connection, chosen, parts.store)
-            load_facts(connection, run, plan, chosen)
-            refuse_nan(connection)
-            for name in (SEEN, *VIEWS):
-                connection.execute(view_sql(name))
+        try:
+            extended = copy_previous(out_dir, temporary, run)
+            committed = _fill(temporary, run, plan, tables, parts, extended=extended)
+        except ChangedError as reason:
+            _log.info("the database is built anew: %s", reason)
+            _remove(temporary)
+            committed = _fill(temporary, run, plan, tables, parts, extended=False)
         target = publish(temporary, out_dir)
     finally:
         _remove(temporary)
-    _log.info("published %s: %d of %d cells", target, len(chosen), len(plan.cells))
+    _log.info("published %s: %d of %d cells", target, committed, len(plan.cells))
     return target
+
+
+def _fill(
+    database: Path,
+    run: RunRecord,
+    plan: PlanSummary,
+    tables: CatalogTables,
+    parts: PartStore,
+    *,
+    extended: bool,
+) -> int:
+    """Write all tables and views; returns the number of committed cells.
+
+    Raises:
+        ChangedError: the database that was to be extended cannot be.
+    """
+    with duckdb.connect(str(database), config={"memory_limit": MEMORY}) as connection:
+        begin = begin_extended if extended else begin_anew
+        begin(connection)
+        load_ledger(connection, plan, parts)
+        if extended:
+            check_cells(connection)
+        load_factors(connection, parts.store)
+        load_catalog(connection, tables, plan)
+        if extended:
+            check_keys(connection)
+        load_parts(connection, parts.store)
+        load_facts(connection, run, plan)
+        for name in _MEASURED:
+            refuse_nan(connection, name)
+        for name in (SEEN, *VIEWS):
+            connection.execute(view_sql(name))
+        ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
+    return int(committed)
 
 
 def view_sql(name: str) -> str:
     """The packaged `CREATE` statement of a view."""
     return (files("engine.results") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _verified(parts: PartStore, plan: PlanSummary, manifests: Iterable[Manifest]) -> list[Manifest]:
-    """Manifests of the plan's cells and identities whose files are as committed, sorted."""
-    wanted = {(planned.cell, planned.identity) for planned in plan.cells}
-    current = {m.cell: m for m in manifests if (m.cell, m.identity) in wanted}
-    return [current[cell] for cell in sorted(current) if parts.verify(current[cell])]
-
-
-def refuse_nan(connection: duckdb.DuckDBPyConnection) -> None:
-    """Look at every floating-point value of the measured tables.
-
-    Raises:
-        CorruptDataError: naming table, column and the number of values that are NaN or infinite.
-    """
-    for table in _MEASURED:
-        schema = connection.sql(f'FROM "{table}" LIMIT 0').to_arrow_table().schema
-        for field in schema:
-            for path, values in _float_values(f'"{field.name}"', field.type):
-                ((bad,),) = connection.execute(
-                    f'SELECT count(*) FROM (SELECT {values} AS v FROM "{table}")'
-                    " WHERE v IS NOT NULL AND NOT isfinite(v)"
-                ).fetchall()
-                if bad:
-                    raise CorruptDataError(
-                        "NaN or infinity in the results; undefined is NULL",
-                        where=f"table {table}, column {path}",
-                        got=f"{bad} values",
-                    )
-
-
-def _float_values(expression: str, kind: pa.DataType) -> Iterator[tuple[str, str]]:
-    """(path, SQL giving one row per value) of the floating-point leaves below a column."""
-    if pa.types.is_floating(kind):
-        yield expression, expression
-    elif pa.types.is_map(kind):
-        yield from _float_values(f"unnest(map_values({expression}))", kind.item_type)
-    elif pa.types.is_list(kind):
-        yield from _float_values(f"unnest({expression})", kind.value_type)
-    elif pa.types.is_struct(kind):
-        for field in kind:
-            yield from _float_values(f'({expression})."{field.name}"', field.type)
 
 
 def _remove(temporary: Path) -> None:

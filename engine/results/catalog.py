@@ -77,7 +77,7 @@ def load_catalog(
         connection.register(f"catalog_{name}", catalog.table(name))
     empty = CATALOG_SCHEMAS["exclusions"].empty_table()
     exclusions = plan.exclusions if plan.exclusions is not None else empty
-    ids = pa.table({"object_id": pa.array(plan.object_ids, pa.string())})
+    ids = pa.table({"object_id": plan.object_ids})
     connection.register("study_objects", ids)
     connection.register("study_exclusions", exclusions.cast(CATALOG_SCHEMAS["exclusions"]))
     for statement in _STUDY_TABLES:

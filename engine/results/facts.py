@@ -1,11 +1,10 @@
-"""Tables that describe the run itself: runs, models, strategies, expected, units."""
+"""Tables that describe the run itself: runs, models, strategies, expected."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -13,8 +12,9 @@ import pyarrow as pa
 
 from engine.errors import CorruptDataError
 from engine.identity import canonical_json, fingerprint
-from engine.results.manifest import Manifest
-from engine.results.record import Planned, PlanSummary, RunRecord
+from engine.results.manifest import FACTORS_MODEL
+from engine.results.record import PlanSummary, RunRecord
+from engine.results.schema import database_version
 from engine.study import Study
 
 RUNS = pa.schema(
@@ -26,6 +26,7 @@ RUNS = pa.schema(
         pa.field("protocol_version", pa.int32()),
         pa.field("algorithm_versions", pa.string()),  # JSON
         pa.field("samscope_version", pa.string()),
+        pa.field("database_version", pa.string()),
         pa.field("collection_path", pa.string()),
         pa.field("collection_sha256", pa.string()),
         pa.field("created", pa.string()),  # ISO 8601
@@ -71,26 +72,6 @@ EXPECTED = pa.schema(
     ]
 )
 
-UNITS = pa.schema(
-    [
-        pa.field("unit_id", pa.string()),
-        pa.field("model", pa.string()),  # "-" for the object factors
-        pa.field("strategy", pa.string()),  # "factors" for the object factors
-        pa.field("identity", pa.string()),
-        pa.field("state", pa.string()),  # committed | pending
-        pa.field("expected", pa.int64()),
-        pa.field("done", pa.int64()),
-        pa.field("failed", pa.int64()),
-        pa.field("seconds", pa.map_(pa.string(), pa.float64())),  # stage -> seconds
-        pa.field("worker", pa.string()),
-        pa.field("pid", pa.int64()),
-        pa.field("peak_memory_bytes", pa.int64()),
-        pa.field("bytes", pa.int64()),  # of the part files
-        pa.field("committed_at", pa.timestamp("us", tz="UTC")),
-        pa.field("info", pa.string()),  # JSON, all the worker told
-    ]
-)
-
 SELECTIONS_OF_EVERYTHING = ("oracle", "predicted_iou")
 SELECTIONS_OF_PROMPTED = ("oracle", "predicted_iou", "single")
 
@@ -99,9 +80,8 @@ def load_facts(
     connection: duckdb.DuckDBPyConnection,
     run: RunRecord,
     plan: PlanSummary,
-    manifests: Sequence[Manifest],
 ) -> None:
-    """Create `runs, models, strategies, expected, units`.
+    """Create `runs, models, strategies, expected`; `units` is there.
 
     Raises:
         UserError: the study's JSON is not a study.
@@ -109,13 +89,12 @@ def load_facts(
     """
     study = Study.model_validate(dict(run.study))
     expected = _expected_rows(study, len(plan.object_ids))
-    _check_plan(expected, plan.cells)
+    _check_plan(connection, expected)
     tables = {
-        "runs": pa.Table.from_pylist([_run_row(run, study, plan, manifests)], RUNS),
+        "runs": pa.Table.from_pylist([_run_row(run, study, connection)], RUNS),
         "models": pa.Table.from_pylist(_model_rows(run, study), MODELS),
         "strategies": pa.Table.from_pylist(_strategy_rows(study), STRATEGIES),
         "expected": pa.Table.from_pylist(expected, EXPECTED),
-        "units": pa.Table.from_pylist(_unit_rows(plan.cells, manifests), UNITS),
     }
     for name, table in tables.items():
         connection.register("source", table)
@@ -123,9 +102,11 @@ def load_facts(
         connection.unregister("source")
 
 
-def _run_row(
-    run: RunRecord, study: Study, plan: PlanSummary, manifests: Sequence[Manifest]
-) -> dict[str, Any]:
+def _run_row(run: RunRecord, study: Study, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    ((planned, committed),) = connection.execute(
+        "SELECT count(*), count(*) FILTER (state = 'committed') FROM units WHERE model <> ?",
+        [FACTORS_MODEL],
+    ).fetchall()
     return {
         "study": study.name,
         "study_json": canonical_json(dict(run.study)),
@@ -134,12 +115,13 @@ def _run_row(
         "protocol_version": run.protocol_version,
         "algorithm_versions": canonical_json(dict(run.algorithm_versions)),
         "samscope_version": run.samscope_version,
+        "database_version": database_version(),
         "collection_path": run.collection_path,
         "collection_sha256": run.collection_sha256,
         "created": run.created,
         "wall_s": run.wall_s,
-        "cells_planned": sum(not planned.cell.is_factors for planned in plan.cells),
-        "cells_committed": sum(not manifest.cell.is_factors for manifest in manifests),
+        "cells_planned": planned,
+        "cells_committed": committed,
     }
 
 
@@ -199,15 +181,18 @@ def _expected_rows(study: Study, n_objects: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _check_plan(expected: Sequence[Mapping[str, Any]], cells: Sequence[Planned]) -> None:
+def _check_plan(
+    connection: duckdb.DuckDBPyConnection, expected: Sequence[Mapping[str, Any]]
+) -> None:
     """The plan's cells must ask for exactly the study's trials, or coverage would lie."""
     asked: Counter[tuple[str, str]] = Counter()
     for row in expected:
         asked[row["model"], row["strategy"]] += row["expected"]
-    planned: Counter[tuple[str, str]] = Counter()
-    for item in cells:
-        if not item.cell.is_factors:
-            planned[item.cell.model, item.cell.strategy] += item.expected
+    sums = connection.execute(
+        "SELECT model, strategy, sum(expected)::BIGINT FROM units WHERE model <> ? GROUP BY ALL",
+        [FACTORS_MODEL],
+    ).fetchall()
+    planned = Counter({(model, strategy): trials for model, strategy, trials in sums})
     if asked - planned or planned - asked:
         raise CorruptDataError(
             "the plan's cells do not add up to the study's trials",
@@ -215,36 +200,3 @@ def _check_plan(expected: Sequence[Mapping[str, Any]], cells: Sequence[Planned])
             got=dict(planned),
             expected=dict(asked),
         )
-
-
-def _unit_rows(cells: Sequence[Planned], manifests: Sequence[Manifest]) -> list[dict[str, Any]]:
-    committed = {manifest.cell: manifest for manifest in manifests}
-    rows = []
-    for planned in sorted(cells, key=lambda p: p.cell):
-        manifest = committed.get(planned.cell)
-        row: dict[str, Any] = {
-            "unit_id": planned.cell.unit_id,
-            "model": planned.cell.model,
-            "strategy": planned.cell.strategy,
-            "identity": planned.identity,
-            "state": "pending" if manifest is None else "committed",
-            "expected": planned.expected,
-        }
-        rows.append(row if manifest is None else {**row, **_cost(manifest)})
-    return rows
-
-
-def _cost(manifest: Manifest) -> dict[str, Any]:
-    info = manifest.info
-    worker = info.get("worker")
-    return {
-        "done": manifest.done,
-        "failed": manifest.failed,
-        "seconds": sorted((str(k), float(v)) for k, v in dict(info.get("seconds", {})).items()),
-        "worker": None if worker is None else str(worker),
-        "pid": info.get("pid"),
-        "peak_memory_bytes": info.get("peak_memory_bytes"),
-        "bytes": sum(part.bytes for part in manifest.files),
-        "committed_at": datetime.fromtimestamp(manifest.committed_at, UTC),
-        "info": canonical_json(dict(info)),
-    }

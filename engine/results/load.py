@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.errors import CorruptDataError
-from engine.results.manifest import Manifest
+from engine.results.finite import refuse_nan
+from engine.results.moments import add_moments, begin_moments, finish_moments
 from engine.results.schema import PART_SCHEMAS
 from engine.stores import Store
 
@@ -32,79 +36,81 @@ _TABLES = {
 }
 
 
-def load_factors(
-    connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest], store: Store
-) -> None:
+def load_factors(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Create the temporary table `factor_parts` (schema FACTORS) from all factors cells."""
-    _create_empty(connection, "factor_parts", "SELECT * FROM parts", "factors", temporary=True)
-    for batch in _batches(manifests, "factors"):
+    connection.execute("CREATE TEMP TABLE factor_parts AS FROM kept_factors")
+    for batch in _batches(connection, "factors"):
         _insert(connection, batch, store, "factors", "factor_parts", "FROM parts")
 
 
-def load_parts(
-    connection: duckdb.DuckDBPyConnection, manifests: Sequence[Manifest], store: Store
-) -> None:
-    """Create and fill `trials, slice_candidates, overlaps, failures`.
+def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Fill `trials, slice_candidates, overlaps, failures`, from the cells of `fresh`.
 
-    Rows come in the order of their keys: object keys follow units, and each batch holds whole
-    units, so sorting a batch sorts the table.
+    `moments` are taken from the trials while they are at hand. Rows come in the order of their
+    keys: object keys follow units, and each batch holds whole units, so sorting a batch sorts the
+    table.
 
     Raises:
         CorruptDataError: a part's rows do not all belong to objects of the study.
     """
     for table, query in _TABLES.items():
-        _create_empty(connection, table, query, table)
-        for batch in _batches(manifests, table):
-            _insert(connection, batch, store, table, table, query)
+        _create_empty(connection, f'TABLE IF NOT EXISTS "{table}"', query, table)
+        if table != "trials":
+            for batch in _batches(connection, table):
+                _insert(connection, batch, store, table, table, query)
+    begin_moments(connection)
+    _create_empty(connection, "TEMP TABLE batch", _TABLES["trials"], "trials")
+    for batch in _batches(connection, "trials"):
+        _insert(connection, batch, store, "trials", "batch", _TABLES["trials"])
+        refuse_nan(connection, "trials", rows="batch")
+        connection.execute("INSERT INTO trials FROM batch")
+        add_moments(connection, "batch")
+        connection.execute("TRUNCATE batch")
+    finish_moments(connection)
 
 
 def _create_empty(
-    connection: duckdb.DuckDBPyConnection,
-    target: str,
-    query: str,
-    part: str,
-    *,
-    temporary: bool = False,
+    connection: duckdb.DuckDBPyConnection, target: str, query: str, part: str
 ) -> None:
     """A table with the columns `query` gives for parts of this kind, without rows."""
     connection.register("parts", PART_SCHEMAS[part].empty_table())
-    kind = "TEMP TABLE" if temporary else "TABLE"
-    connection.execute(f'CREATE {kind} "{target}" AS SELECT * FROM ({query}) LIMIT 0')
+    connection.execute(f"CREATE {target} AS SELECT * FROM ({query}) LIMIT 0")
     connection.unregister("parts")
 
 
-def _batches(manifests: Sequence[Manifest], table: str) -> Iterator[list[Manifest]]:
-    """Manifests that hold rows of `table`, sorted, cut between units."""
-    batch: list[Manifest] = []
-    for manifest in sorted(manifests, key=lambda m: m.cell):
-        if not manifest.rows(table):
-            continue
-        if len(batch) >= BATCH_FILES and batch[-1].cell.unit_id != manifest.cell.unit_id:
-            yield batch
-            batch = []
-        batch.append(manifest)
-    if batch:
-        yield batch
+def _batches(connection: duckdb.DuckDBPyConnection, part: str) -> Iterator[pa.Table]:
+    """(unit_id, name, rows) of the files that hold rows of a part, sorted, cut between units."""
+    files = connection.sql(
+        """SELECT unit_id, file.name, file.rows
+           FROM (SELECT unit_id, model, strategy, unnest(files) AS file FROM fresh)
+           WHERE file.part = $part ORDER BY unit_id, model, strategy, file.name""",
+        params={"part": part},
+    ).to_arrow_table()
+    units = files["unit_id"].to_numpy()
+    start = 0
+    for cut in [*(np.flatnonzero(units[1:] != units[:-1]) + 1), len(units)]:
+        if cut - start >= BATCH_FILES or (cut == len(units) and cut > start):
+            yield files.slice(start, cut - start)
+            start = cut
 
 
 def _insert(
     connection: duckdb.DuckDBPyConnection,
-    batch: Sequence[Manifest],
+    batch: pa.Table,
     store: Store,
     part: str,
     target: str,
     query: str,
 ) -> None:
-    files = [store.location(f.name) for m in batch for f in m.files if f.table == part]
-    expected = sum(manifest.rows(part) for manifest in batch)
+    expected = pc.sum(batch["rows"]).as_py()
     ((inserted,),) = connection.execute(
         f'INSERT INTO "{target}" WITH parts AS (FROM read_parquet($files)) {query}',
-        {"files": files},
+        {"files": [store.location(name) for name in batch["name"].to_pylist()]},
     ).fetchall()
     if inserted != expected:
         raise CorruptDataError(
             f"rows of {part} do not match the study's objects one to one",
-            where=f"units {batch[0].cell.unit_id} to {batch[-1].cell.unit_id}",
+            where=f"units {batch['unit_id'][0]} to {batch['unit_id'][-1]}",
             got=f"{inserted} rows",
             expected=f"{expected} rows",
             remedy="run `samscope evaluate` again: the catalog changed since these cells ran",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from engine.identity import PROTOCOL_VERSION
-from engine.results.manifest import Cell
 
 
 @dataclass(frozen=True)
@@ -40,30 +39,15 @@ class RunRecord:
     wall_s: float | None = None
 
 
-class Planned(Protocol):
-    """A cell of the plan; `engine.plan.PlannedCell` is one."""
-
-    @property
-    def cell(self) -> Cell: ...
-
-    @property
-    def identity(self) -> str: ...
-
-    @property
-    def expected(self) -> int: ...
-
-
-@dataclass(frozen=True)
-class ExpectedRow:
-    """A cell the plan asks for, under the identity that makes its rows valid now.
-
-    Attributes:
-        expected: trials it must yield, done or failed; objects for the factors cell.
-    """
-
-    cell: Cell
-    identity: str
-    expected: int
+PLANNED = pa.schema(
+    [
+        pa.field("unit_id", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("strategy", pa.string()),
+        pa.field("identity", pa.string()),  # that makes its rows valid now
+        pa.field("expected", pa.int64()),  # trials, done or failed; objects for the factors cell
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +55,12 @@ class PlanSummary:
     """The population of a study and the cells that measure it.
 
     Attributes:
-        cells: every cell, committed or not, the factors cells included.
-        object_ids: the objects the study evaluates (after `min_object_px` and `sample`).
+        cells: rows of `PLANNED`: every cell, committed or not, the factors cells included.
+        object_ids: the objects the study evaluates (after `min_object_px` and `sample`), strings.
         exclusions: rows of `engine.collection.catalog_schema.EXCLUSIONS` that the study adds to
             those of the catalog, such as objects below `min_object_px`; None: none.
     """
 
-    cells: Sequence[Planned]
-    object_ids: Sequence[str]
+    cells: pa.Table
+    object_ids: pa.Array | pa.ChunkedArray
     exclusions: pa.Table | None = None

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from engine.collection.catalog_schema import CATALOG_SCHEMAS
+from engine.identity import fingerprint
+
 SELECTIONS = ("oracle", "predicted_iou", "single")
 
 POINT = pa.struct(
@@ -133,3 +136,12 @@ PART_SCHEMAS = {
     "failures": FAILURES,
     "factors": FACTORS,
 }
+
+DATABASE_RULES = 1
+"""Raised when rows of the database follow from the same parts in another way."""
+
+
+def database_version() -> str:
+    """Names the tables of a database; one of another version is not extended but built anew."""
+    columns = {name: str(schema) for name, schema in (CATALOG_SCHEMAS | PART_SCHEMAS).items()}
+    return f"{DATABASE_RULES}-{fingerprint(columns)[:12]}"

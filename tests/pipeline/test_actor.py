@@ -66,7 +66,7 @@ class Desk:
 
     def work(self, task: UnitTask | None = None, attempts: int = 2) -> dict[str, Any]:
         """The receipt of one unit."""
-        row = read_unit(str(self.planning.collection), task or self.task)
+        row = read_unit(str(self.planning.collection), (task or self.task).pack())
         table = EvaluatorActor(self.assignment(attempts))(row)
         assert table.schema == RECEIPT
         (receipt,) = table.to_pylist()
@@ -311,7 +311,7 @@ def test_attempts_are_forgotten_when_a_unit_is_done_or_a_driver_begins(desk: Des
     assert desk.work()["attempts"] == 2
     assert begin(store, Attempt(unit)) == [], "the unit is committed"
     assert len(begin(store, Attempt(unit))) == 1
-    forget_all(store, [unit])
+    forget_all(store)
     assert begin(store, Attempt(unit)) == []
 
 

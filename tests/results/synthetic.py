@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.identity import case_id, entity_id, fingerprint, object_id, slice_id
 from engine.results.parts import Cell, PartStore
-from engine.results.record import ExpectedRow, PlanSummary, RunRecord
+from engine.results.record import PLANNED, PlanSummary, RunRecord
 from engine.results.rows import part_tables
 from engine.study import JitterLevel, Strategy, Study
+from engine.tasks import PlannedCell
 
 Row = dict[str, Any]
 
@@ -57,6 +58,7 @@ class Synthetic:
     study: Study
     run: RunRecord
     plan: PlanSummary
+    cells: list[PlannedCell]
     store: PartStore
     trials: list[Row] = field(default_factory=list)
     objects: dict[str, Row] = field(default_factory=dict)
@@ -66,7 +68,12 @@ class Synthetic:
     def build(self) -> Path:
         from engine.results.build import build
 
-        return build(self.run, self.plan, self.store.manifests(), self.catalog, self.run_dir)
+        return build(self.run, self.plan, self.catalog, self.run_dir)
+
+    def build_anew(self) -> Path:
+        """As if there were no database yet."""
+        (self.run_dir / "results.duckdb").unlink()
+        return self.build()
 
 
 def make(
@@ -92,19 +99,21 @@ def make(
         if row["area_px"] > chosen.min_object_px:
             units.setdefault(unit_of[row["slice_id"]], []).append(row)
     run_dir = folder / "run"
+    cells = cells_of(chosen, units)
     out = Synthetic(
         run_dir=run_dir,
         catalog=catalog,
         study=chosen,
         run=run_record(chosen),
-        plan=plan_of(chosen, units),
+        plan=summary(cells, [row["object_id"] for rows in units.values() for row in rows]),
+        cells=cells,
         store=PartStore(run_dir, {"scoring": 1}),
         objects={row["object_id"]: row for rows in units.values() for row in rows},
         slices={row["slice_id"]: row for row in tables["slices"]},
         cases={row["case_id"]: row for row in tables["cases"]},
     )
     rng = np.random.Generator(np.random.PCG64(seed + 1))
-    for planned in out.plan.cells:
+    for planned in out.cells:
         rows = cell_rows(chosen, planned.cell, units[planned.cell.unit_id], rng, fail_rate,
                          empty_rate)  # fmt: skip
         if leave_out(planned.cell):
@@ -144,22 +153,36 @@ def run_record(chosen: Study) -> RunRecord:
     )
 
 
-def plan_of(chosen: Study, units: dict[str, list[Row]]) -> PlanSummary:
+def cells_of(chosen: Study, units: dict[str, list[Row]]) -> list[PlannedCell]:
     cells = []
     for unit_id, objects in units.items():
         factors = Cell.factors(unit_id)
-        cells.append(ExpectedRow(factors, identity_of(factors), len(objects)))
+        cells.append(PlannedCell(factors, identity_of(factors), len(objects)))
         for model in chosen.models:
             for strategy in chosen.strategies_of(model):
                 cell = Cell(unit_id, model.name, strategy.name)
                 trials = sum(1 for _ in chosen.jitter.trials_of(strategy))
-                cells.append(ExpectedRow(cell, identity_of(cell), trials * len(objects)))
-    ids = [row["object_id"] for rows in units.values() for row in rows]
+                cells.append(PlannedCell(cell, identity_of(cell), trials * len(objects)))
+    return cells
+
+
+def summary(cells: Sequence[PlannedCell], object_ids: Sequence[str]) -> PlanSummary:
+    """What the finaliser is told of these cells and objects, one object excluded."""
     small = {
         "dataset": "abdomen_ct", "case_id": "abdomen_ct/p0", "slice_id": None, "object_id": None,
         "reason": "small_object", "detail": "41 px <= 50 px", "refused": False,
     }  # fmt: skip
-    return PlanSummary(cells, ids, pa.Table.from_pylist([small], CATALOG_SCHEMAS["exclusions"]))
+    exclusions = pa.Table.from_pylist([small], CATALOG_SCHEMAS["exclusions"])
+    return PlanSummary(cell_table(cells), pa.array(object_ids, pa.string()), exclusions)
+
+
+def cell_table(cells: Sequence[PlannedCell]) -> pa.Table:
+    """Rows of `PLANNED`."""
+    rows = [
+        {**asdict(item.cell), "identity": item.identity, "expected": item.expected}
+        for item in cells
+    ]
+    return pa.Table.from_pylist(rows, schema=PLANNED)
 
 
 def identity_of(cell: Cell, version: int = 1) -> str:

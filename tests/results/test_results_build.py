@@ -10,15 +10,16 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from results.synthetic import SKIPPED, Row, Synthetic, identity_of, make
+from results.synthetic import SKIPPED, Row, Synthetic, cell_table, identity_of, make
 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.errors import CorruptDataError, UserError
 from engine.results import check
-from engine.results.build import VIEWS, refuse_nan, view_sql
+from engine.results.build import VIEWS, view_sql
 from engine.results.coverage import read_coverage
+from engine.results.finite import refuse_nan
 from engine.results.query import connect, run_sql
-from engine.results.record import ExpectedRow
+from engine.tasks import PlannedCell
 
 KEY = ("object_id", "model", "strategy", "jitter_lo", "jitter_hi", "trial", "step", "selection")
 
@@ -37,7 +38,7 @@ def test_coverage_adds_up(made: Synthetic) -> None:
     for trial in made.trials:
         trials[trial["model"], trial["strategy"]].append(trial)
     planned: dict[tuple[str, str], int] = defaultdict(int)
-    for item in made.plan.cells:
+    for item in made.cells:
         planned[item.cell.model, item.cell.strategy] += item.expected
     for key, row in rows.items():
         ok = [trial for trial in trials[key] if trial["status"] == "ok"]
@@ -45,7 +46,7 @@ def test_coverage_adds_up(made: Synthetic) -> None:
         assert row.expected == planned[key] == row.done + row.failed + row.pending
         assert (row.done, row.undefined) == (len(ok), len(empty))
         assert row.failed == len(trials[key]) - len(ok)
-    skipped = next(item.expected for item in made.plan.cells if item.cell == SKIPPED)
+    skipped = next(item.expected for item in made.cells if item.cell == SKIPPED)
     assert rows["tuned", "box"].pending == skipped > 0
     assert sum(row.pending for row in rows.values()) == skipped
     assert sum(row.failed for row in rows.values()) > 0
@@ -53,7 +54,7 @@ def test_coverage_adds_up(made: Synthetic) -> None:
 
 def test_trials_with_steps_count_once(tmp_path: Path) -> None:
     made = make(tmp_path, fail_rate=0, leave_out=lambda cell: cell.strategy == "point_1")
-    cell = next(item for item in made.plan.cells if item.cell.strategy == "point_1")
+    cell = next(item for item in made.cells if item.cell.strategy == "point_1")
     donor = make(tmp_path / "donor", fail_rate=0, empty_rate=0)
     name = next(m for m in donor.store.manifests() if m.cell == cell.cell).files[0].name
     rows = pq.read_table(donor.run_dir / name).to_pylist()
@@ -82,7 +83,7 @@ def test_keys_and_order_are_fixed(made: Synthetic) -> None:
     tables = ("trials", "objects", "slices", '"overlaps"', "slice_candidates", "units", "failures")
     first = {name: run_sql(made.run_dir, f"FROM {name}") for name in tables}
     results = run_sql(made.run_dir, f"FROM results ORDER BY {', '.join(KEY)}")
-    made.build()
+    made.build_anew()
     for name, table in first.items():
         assert run_sql(made.run_dir, f"FROM {name}").equals(table), name
     assert run_sql(made.run_dir, f"FROM results ORDER BY {', '.join(KEY)}").equals(results)
@@ -97,7 +98,7 @@ def test_keys_and_order_are_fixed(made: Synthetic) -> None:
 def test_batches_do_not_change_a_row(made: Synthetic, monkeypatch: pytest.MonkeyPatch) -> None:
     before = run_sql(made.run_dir, "FROM trials")
     monkeypatch.setattr("engine.results.load.BATCH_FILES", 1)
-    made.build()
+    made.build_anew()
     assert run_sql(made.run_dir, "FROM trials").equals(before)
 
 
@@ -105,12 +106,12 @@ def test_only_the_plans_identities_enter(tmp_path: Path) -> None:
     made = make(tmp_path)
     made.build()
     cells = [
-        ExpectedRow(item.cell, identity_of(item.cell, 2), item.expected)
+        PlannedCell(item.cell, identity_of(item.cell, 2), item.expected)
         if item.cell.strategy == "box"
         else item
-        for item in made.plan.cells
+        for item in made.cells
     ]
-    replace(made, plan=replace(made.plan, cells=cells)).build()
+    replace(made, plan=replace(made.plan, cells=cell_table(cells))).build()
     rows = ask(made, "SELECT strategy, sum(done) AS done, sum(pending) AS pending FROM coverage"
                " GROUP BY strategy")  # fmt: skip
     found = {row["strategy"]: row for row in rows}
@@ -130,8 +131,9 @@ def test_factors_of_a_version_with_fewer_columns_stay_out(
         [field for field in check.PART_SCHEMAS["factors"] if field.name != "solidity"]
     )
     monkeypatch.setitem(check.PART_SCHEMAS, "factors", early)
-    cells = [item for item in made.plan.cells if item.cell.is_factors]
-    rows = [{"object_id": object_id, "flat": False} for object_id in made.plan.object_ids]
+    cells = [item for item in made.cells if item.cell.is_factors]
+    ids = made.plan.object_ids.to_pylist()
+    rows = [{"object_id": object_id, "flat": False} for object_id in ids]
     for item in cells:
         of_unit = [row for row in rows if row["object_id"].startswith(item.cell.unit_id[:-3])]
         table = pa.Table.from_pylist(of_unit, early)
@@ -159,7 +161,7 @@ def test_torn_part_becomes_pending(tmp_path: Path) -> None:
 
 def test_nan_is_refused_at_the_build_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make(tmp_path, leave_out=lambda cell: cell == SKIPPED)
-    item = next(item for item in made.plan.cells if item.cell == SKIPPED)
+    item = next(item for item in made.cells if item.cell == SKIPPED)
     donor = make(tmp_path / "donor", fail_rate=0)
     part = next(m for m in donor.store.manifests() if m.cell == SKIPPED).files[0]
     rows = pq.read_table(donor.run_dir / part.name).to_pylist()
@@ -188,10 +190,11 @@ def test_every_measured_table_is_searched_for_nan(
     copy = tmp_path / "copy.duckdb"
     copy.write_bytes((made.run_dir / "results.duckdb").read_bytes())
     with duckdb.connect(str(copy)) as connection:
-        refuse_nan(connection)
+        table = sql.split()[1]
+        refuse_nan(connection, table)
         connection.execute(sql).fetchall()
         with pytest.raises(CorruptDataError) as caught:
-            refuse_nan(connection)
+            refuse_nan(connection, table)
     assert column in str(caught.value)
 
 
@@ -220,7 +223,7 @@ def test_catalog_that_changed_is_refused(tmp_path: Path) -> None:
 
 def test_rows_of_objects_outside_the_study_are_refused(tmp_path: Path) -> None:
     made = make(tmp_path, leave_out=lambda cell: cell == SKIPPED)
-    item = next(item for item in made.plan.cells if item.cell == SKIPPED)
+    item = next(item for item in made.cells if item.cell == SKIPPED)
     donor = make(tmp_path / "donor")
     part = next(m for m in donor.store.manifests() if m.cell == SKIPPED).files[-1]
     rows = pq.read_table(donor.run_dir / part.name).to_pylist()
@@ -233,7 +236,7 @@ def test_rows_of_objects_outside_the_study_are_refused(tmp_path: Path) -> None:
 
 def test_plan_that_contradicts_the_study_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path)
-    fewer = replace(made.plan, cells=made.plan.cells[:-1])
+    fewer = replace(made.plan, cells=cell_table(made.cells[:-1]))
     with pytest.raises(CorruptDataError, match="add up"):
         replace(made, plan=fewer).build()
 
@@ -245,7 +248,7 @@ def test_catalog_may_be_an_object(made: Synthetic) -> None:
         def table(self, name: str) -> pa.Table:
             return pq.read_table(made.catalog / f"{name}.parquet")
 
-    build(made.run, made.plan, made.store.manifests(), Tables(), made.run_dir)
+    build(made.run, made.plan, Tables(), made.run_dir)
     assert ask(made, "SELECT count(*) AS n FROM trials") == [{"n": len(made.trials)}]
 
 
@@ -271,7 +274,7 @@ def test_runs_models_units_tell_the_facts(made: Synthetic) -> None:
     units = ask(made, "FROM units WHERE state = 'committed'")
     assert dict(units[0]["seconds"])["embed"] == 1.5
     assert {row["peak_memory_bytes"] for row in units} == {2**30}
-    assert len(units) == len(made.plan.cells) - 1
+    assert len(units) == len(made.cells) - 1
 
 
 def test_every_view_is_packaged() -> None:

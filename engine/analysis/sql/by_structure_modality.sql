@@ -11,9 +11,9 @@ WITH population AS (
 scored AS (
     SELECT
         model, strategy, selection, structure, modality, subject_id,
-        count(dice) AS n, sum(dice) AS total
-    FROM final_results
-    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
+        sum(n)::BIGINT AS n, sum(dice)::DOUBLE AS total
+    FROM final_moments
+    WHERE jitter_lo = 0 AND jitter_hi = 0 AND n > 0
     GROUP BY ALL
 )
 SELECT

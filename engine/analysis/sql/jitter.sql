@@ -5,20 +5,13 @@
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1; drop_n and
 -- drop_total are those of the drop. Levels are in pixels of the original grid.
 -- Source: protocol section 2 "Randomness"; the paper's drops: protocol section 8.
-WITH reference AS (
-    SELECT object_id, model, strategy, selection, step, dice
-    FROM final_results
-    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
-),
-scored AS (
+WITH scored AS (
     SELECT
-        r.model, r.strategy, r.selection, r.jitter_lo, r.jitter_hi,
-        r.subject_id, r.structure, r.modality,
-        count(r.dice) AS n, sum(r.dice) AS total,
-        count(z.dice) AS drop_n, sum(r.dice - z.dice) AS drop_total
-    FROM final_results r
-    LEFT JOIN reference z USING (object_id, model, strategy, selection, step)
-    WHERE r.dice IS NOT NULL
+        model, strategy, selection, jitter_lo, jitter_hi, subject_id, structure, modality,
+        sum(n)::BIGINT AS n, sum(dice)::DOUBLE AS total,
+        sum(drop_n)::BIGINT AS drop_n, sum(drop_dice)::DOUBLE AS drop_total
+    FROM final_moments
+    WHERE n > 0
     GROUP BY ALL
 )
 SELECT

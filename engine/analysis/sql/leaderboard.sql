@@ -7,9 +7,9 @@
 WITH scored AS (
     SELECT
         model, strategy, selection, subject_id, structure, modality,
-        count(dice) AS n, sum(dice) AS total
-    FROM final_results
-    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
+        sum(n)::BIGINT AS n, sum(dice)::DOUBLE AS total
+    FROM final_moments
+    WHERE jitter_lo = 0 AND jitter_hi = 0 AND n > 0
     GROUP BY ALL
 )
 SELECT e.model, e.strategy, e.selection, e.expected, s.subject_id, s.structure, s.modality,

@@ -3,19 +3,12 @@
 -- One row per model and strategy after the moments below are summed up.
 -- Moments: one row per subject, structure and modality; total = sum of gaps, 0..1.
 -- Source: protocol section 3.
-WITH pairs AS (
+WITH scored AS (
     SELECT
-        model, strategy, object_id, step, subject_id, structure, modality,
-        max(dice) FILTER (selection = 'oracle') - max(dice) FILTER (selection = 'predicted_iou')
-            AS gap
-    FROM final_results
-    WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND dice IS NOT NULL
-    GROUP BY ALL
-),
-scored AS (
-    SELECT
-        model, strategy, subject_id, structure, modality, count(gap) AS n, sum(gap) AS total
-    FROM pairs WHERE gap IS NOT NULL
+        model, strategy, subject_id, structure, modality,
+        sum(gap_n)::BIGINT AS n, sum(gap_dice)::DOUBLE AS total
+    FROM final_moments
+    WHERE jitter_lo = 0 AND jitter_hi = 0 AND gap_n > 0
     GROUP BY ALL
 )
 SELECT e.model, e.strategy, e.expected, s.subject_id, s.structure, s.modality, s.n, s.total

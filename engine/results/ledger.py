@@ -1,0 +1,119 @@
+"""The plan's cells and the manifests that answer them, as tables of the database being built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from engine.identity import canonical_json
+from engine.results.manifest import Manifest
+from engine.results.parts import PartStore
+from engine.results.record import PlanSummary
+
+_LEDGER = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("unit_id", "model", "strategy", "identity")),
+        pa.field("attempt", pa.string()),
+        pa.field("done", pa.int64()),
+        pa.field("failed", pa.int64()),
+        pa.field("seconds", pa.map_(pa.string(), pa.float64())),  # stage -> seconds
+        pa.field("worker", pa.string()),
+        pa.field("pid", pa.int64()),
+        pa.field("peak_memory_bytes", pa.int64()),
+        pa.field("bytes", pa.int64()),  # of the part files
+        pa.field("committed_at", pa.timestamp("us", tz="UTC")),
+        pa.field("info", pa.string()),  # JSON, all the worker told
+        pa.field(
+            "files",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("part", pa.string()),
+                        pa.field("name", pa.string()),
+                        pa.field("rows", pa.int64()),
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+_BATCH = 4096
+
+_UNITS = """
+    CREATE TABLE units AS
+    SELECT
+        p.unit_id,
+        p.model,  -- "-" for the object factors
+        p.strategy,  -- "factors" for the object factors
+        p.identity,
+        if(l.attempt IS NULL, 'pending', 'committed') AS state,
+        p.expected,
+        l.* EXCLUDE (unit_id, model, strategy, identity, files)
+    FROM planned p LEFT JOIN ledger l USING (unit_id, model, strategy, identity)
+    ORDER BY p.unit_id, p.model, p.strategy"""
+
+
+def load_ledger(
+    connection: duckdb.DuckDBPyConnection,
+    plan: PlanSummary,
+    parts: PartStore,
+) -> None:
+    """Create the temporary tables `planned`, `ledger` and `fresh`, and `units` from the first two.
+
+    The ledger takes the manifests of the plan's cells under their current identity whose files
+    are as committed; one whose files are not is set aside. What stands in `kept` was compared by
+    checksum when its rows were loaded; `fresh` is the rest.
+    """
+    connection.register("source", plan.cells)
+    connection.execute("CREATE TEMP TABLE planned AS FROM source")
+    connection.register("source", _LEDGER.empty_table())
+    connection.execute("CREATE TEMP TABLE ledger AS FROM source")
+    wanted = set(plan.cells["identity"].to_pylist())
+    kept = {name for (name,) in connection.execute("SELECT attempt FROM kept").fetchall()}
+    sound = (
+        manifest
+        for manifest in parts.manifests()
+        if manifest.identity in wanted
+        and parts.verify(manifest, checksums=manifest.attempt not in kept)
+    )
+    for rows in _batches(map(_row, sound)):
+        connection.register("source", pa.Table.from_pylist(rows, _LEDGER))
+        connection.execute(
+            "INSERT INTO ledger FROM source"
+            " SEMI JOIN planned USING (unit_id, model, strategy, identity)"
+        )
+    connection.unregister("source")
+    connection.execute(_UNITS)
+    connection.execute("CREATE TEMP TABLE fresh AS FROM ledger ANTI JOIN kept USING (attempt)")
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
+
+
+def _row(manifest: Manifest) -> dict[str, Any]:
+    info, cell = manifest.info, manifest.cell
+    worker = info.get("worker")
+    return {
+        "unit_id": cell.unit_id,
+        "model": cell.model,
+        "strategy": cell.strategy,
+        "identity": manifest.identity,
+        "attempt": manifest.attempt,
+        "done": manifest.done,
+        "failed": manifest.failed,
+        "seconds": sorted((str(k), float(v)) for k, v in dict(info.get("seconds", {})).items()),
+        "worker": None if worker is None else str(worker),
+        "pid": info.get("pid"),
+        "peak_memory_bytes": info.get("peak_memory_bytes"),
+        "bytes": sum(part.bytes for part in manifest.files),
+        "committed_at": datetime.fromtimestamp(manifest.committed_at, UTC),
+        "info": canonical_json(dict(info)),
+        "files": [{"part": f.table, "name": f.name, "rows": f.rows} for f in manifest.files],
+    }
