@@ -77,20 +77,30 @@ def run_study(
         # A head without a GPU does not compute what its workers compute: ask one of them.
         planning = ground.plan(worker_numerics(device) if cluster else numerics_of(device))
         run.begin(ground.study)
-        pending = planning.plan.pending(_ledger(planning.plan, run, runtime))
-        total = len(planning.plan.units)
-        log.info("%d of %d units to evaluate on %s", len(pending), total, device)
-        if pending:
-            started = time.monotonic()
-            if not cluster:
+        total, units_run = len(planning.plan.units), 0
+        # The finaliser reads every byte, and may set aside what a listing took for sound: that is
+        # evaluated at once, but once only, because a disk that damages it again is broken.
+        for retry_failed in (runtime.retry_failed, False):
+            pending = planning.plan.pending(_ledger(planning.plan, run, retry_failed=retry_failed))
+            log.info("%d of %d units to evaluate on %s", len(pending), total, device)
+            if pending:
+                started = time.monotonic()
                 session.enter_context(connected(runtime))
-            _evaluate(planning, pending, run, runtime, device, console)
-            run = run.worked(time.monotonic() - started)
-        finalise(run, planning)
-    return Outcome(run.path, len(pending), total, *_coverage(run.path))
+                _evaluate(planning, pending, run, runtime, device, console)
+                run = run.worked(time.monotonic() - started)
+                units_run += len(pending)
+            finalise(run, planning)
+            if not _cells_pending(run.path):
+                break
+    return Outcome(run.path, units_run, total, *_coverage(run.path))
 
 
-def _ledger(plan: Plan, run: RunDir, runtime: Runtime) -> Flags:
+def _cells_pending(run_dir: Path) -> int:
+    sql = "SELECT count(*) FROM units WHERE state = 'pending'"
+    return int(run_sql(run_dir, sql)[0][0].as_py())
+
+
+def _ledger(plan: Plan, run: RunDir, *, retry_failed: bool) -> Flags:
     """bool[unit, column]: committed under the plan's identity, with files of the right length.
 
     What is not sound is set aside, so that it runs again; so is what failed, when asked. That
@@ -105,7 +115,7 @@ def _ledger(plan: Plan, run: RunDir, runtime: Runtime) -> Flags:
             continue
         if not store.verify(manifest, checksums=False):
             continue
-        if runtime.retry_failed and manifest.failed:
+        if retry_failed and manifest.failed:
             store.set_aside(manifest, "--retry-failed")
         else:
             done[place] = True

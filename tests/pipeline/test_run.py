@@ -99,6 +99,23 @@ def test_a_torn_part_is_set_aside_and_redone(
     assert results(undisturbed).equals(before)
 
 
+def test_a_byte_that_changed_is_found_by_the_finaliser_and_redone_in_the_same_run(
+    undisturbed: Path, collection: Path, tmp_path: Path, console: Console
+) -> None:
+    """The file keeps its length, so a look at the ledger cannot see it."""
+    run = Path(shutil.copytree(undisturbed, tmp_path / "run", symlinks=True))
+    for database in run.glob("results*"):
+        database.unlink()  # or the rows in it would be taken, rightly, and no file be read
+    victim = next(m for m in PartStore(run).manifests() if m.cell.strategy == "box")
+    part = run / victim.files[0].name
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    outcome = run_study(write_study(tmp_path), collection, run, Runtime(actors=1), console)
+    assert (outcome.units_run, outcome.done, outcome.exit_code) == (1, outcome.expected, 0)
+    assert results(run).equals(results(undisturbed))
+
+
 def test_a_new_strategy_runs_only_what_is_new(
     undisturbed: Path, collection: Path, tmp_path: Path, console: Console
 ) -> None:
