@@ -16,7 +16,7 @@ from ray.data import DataContext
 
 from engine.errors import UserError, text_of
 from engine.models.numerics import Numerics, numerics_of
-from engine.study import Runtime
+from engine.study import Precision, Runtime
 
 
 def local_device(runtime: Runtime) -> str:
@@ -87,10 +87,10 @@ def device_of(runtime: Runtime) -> str:
     return "cuda" if _resources().get("GPU", 0) >= 1 else "cpu"
 
 
-def worker_numerics(device: str) -> Numerics:
+def worker_numerics(device: str, precision: Precision) -> Numerics:
     """Numerics as a worker of that device has them, not as the driver does."""
     probe = ray.remote(num_cpus=0, num_gpus=1 if device == "cuda" else 0)(numerics_of)
-    numerics: Numerics = ray.get(probe.remote(device))
+    numerics: Numerics = ray.get(probe.remote(device, precision))
     return numerics
 
 

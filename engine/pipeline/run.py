@@ -75,7 +75,8 @@ def run_study(
             session.enter_context(connected(runtime))
         device = device_of(runtime) if cluster else local_device(runtime)
         # A head without a GPU does not compute what its workers compute: ask one of them.
-        planning = ground.plan(worker_numerics(device) if cluster else numerics_of(device))
+        numerics = worker_numerics if cluster else numerics_of
+        planning = ground.plan(numerics(device, ground.study.precision))
         run.begin(ground.study)
         pending = planning.plan.pending(_ledger(planning.plan, run, runtime))
         total = len(planning.plan.units)
