@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
-from torch.nn.functional import conv2d, gelu, layer_norm, linear, pad
+from torch.nn.functional import conv2d, gelu, layer_norm, linear
 
 from engine.models.relative_attention import RelativeAttention, relative_attention
 

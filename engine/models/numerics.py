@@ -55,6 +55,11 @@ class Numerics:
         """`dtype` as torch knows it."""
         return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the device computes beside the CPU."""
+        return self.device.startswith("cuda")
+
     def decode_batch_for(self, height: int, width: int, candidates: int = 4) -> int:
         """Prompts per decoder pass for a slice of `height` x `width` pixels; at least 1.
 
