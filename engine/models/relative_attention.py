@@ -126,7 +126,7 @@ class BiasedAttention:
 
 def _terms(q: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
     """float[b, heads, n, h] and float[b, heads, n, w]: each query's terms."""
-    placed = q.unflatten(2, (len(rows), len(columns)))
+    placed = q.reshape(*q.shape[:2], len(rows), len(columns), -1)
     by_row = einsum("bnyxc,yrc->bnyxr", placed, rows)
     by_column = einsum("bnyxc,xrc->bnyxr", placed, columns)
     return by_row.flatten(2, 3), by_column.flatten(2, 3)

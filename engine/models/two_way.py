@@ -188,7 +188,8 @@ def _spoken(attention: Any, weights: Tensor, queries: Tensor, image: Tensor) -> 
     words = (values @ each).view(n, h * t, -1)
     base, heard = image + out.bias, weights.reshape(n, h * t, p).transpose(1, 2)
     if words.dtype != base.dtype:  # a sum inside the product would leave in its lower precision
-        return base + heard @ words
+        apart: Tensor = base + heard @ words
+        return apart
     return torch.baddbmm(base.expand(n, p, -1), heard, words)
 
 

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from engine.models.numerics import numerics_of
+from engine.parity_gate import hold_to_bound
+from engine.parity_sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
     actor_count,
@@ -19,7 +22,7 @@ from engine.pipeline.cluster import (
     device_of,
     local_device,
     on_cluster,
-    worker_numerics,
+    on_worker,
 )
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
@@ -75,8 +78,12 @@ def run_study(
             session.enter_context(connected(runtime))
         device = device_of(runtime) if cluster else local_device(runtime)
         # A head without a GPU does not compute what its workers compute: ask one of them.
-        numerics = worker_numerics if cluster else numerics_of
-        planning = ground.plan(numerics(device, ground.study.precision))
+        precision = ground.study.precision
+        planning = ground.plan(
+            on_worker(device, numerics_of, device, precision)
+            if cluster
+            else numerics_of(device, precision)
+        )
         run.begin(ground.study)
         pending = planning.plan.pending(_ledger(planning.plan, run, runtime))
         total = len(planning.plan.units)
@@ -85,6 +92,8 @@ def run_study(
             started = time.monotonic()
             if not cluster:
                 session.enter_context(connected(runtime))
+            # On a worker: what a model leaves on a GPU goes with its process.
+            hold_to_bound(planning, run.path, device, partial(on_worker, device, measure_parity))
             _evaluate(planning, pending, run, runtime, device, console)
             run = run.worked(time.monotonic() - started)
         finalise(run, planning)

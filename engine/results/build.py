@@ -41,7 +41,16 @@ VIEWS = (
 )
 """In the order of creation: a view may use those before it."""
 
-_MEASURED = ("trials", "slice_candidates", "overlaps", "objects", "slices", "cases", "units")
+_MEASURED = (
+    "trials",
+    "slice_candidates",
+    "overlaps",
+    "objects",
+    "slices",
+    "cases",
+    "units",
+    "parity",
+)
 
 
 def build(
