@@ -10,12 +10,13 @@ import pytest
 import torch
 from model_samples import chosen, miniature_yaml, random_prompts, smooth_image, write_yaml
 
-from engine.models import load_model
+from engine.models import load_model, prompt_decoder
 from engine.models.decoding import prompt_tensors
 from engine.models.medsam import MedSamModel
 from engine.models.numerics import Numerics, numerics_of, products_in
 from engine.models.prompt_decoder import CANDIDATE_TOKENS, PromptDecoder
 from engine.models.sam import SamModel
+from engine.models.two_way import SharedImage, attend
 from engine.prompts.base import Box, Prompt
 from engine.study import EverythingParams
 
@@ -90,22 +91,23 @@ def test_residuals_and_what_leaves_are_float32(lower: SamModel) -> None:
     assert {x.dtype for x in left} == {torch.float32}
 
 
-def test_where_a_prompt_lies_is_not_rounded(trained: SamModel, lower: SamModel) -> None:
-    """A pixel is less than bfloat16's step: neighbours must not become the same prompt."""
-    image = smooth_image((256, 256))
-    boxes = [Prompt(box=Box(100, 100, 180 + more, 180)) for more in range(4)]
-    embedding = lower.embed([image])[0]
-    found = lower.decode(embedding, boxes).predicted_iou
-    assert len({row.tobytes() for row in found}) == len(boxes)
-    sparse = [
-        model._decoder._encoder(
-            points=None,
-            boxes=prompt_tensors(boxes, 256, 256, 256, "cpu").boxes,
-            masks=None,
-        )[0]
-        for model in (trained, lower)
-    ]
-    assert torch.equal(*sparse)
+def test_where_prompts_and_pixels_lie_is_not_rounded(
+    trained: SamModel, lower: SamModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bfloat16 the 1024 columns of a large input would not all be told apart."""
+    prompts = random_prompts(np.random.default_rng(0), 9, 2, True, 256, 256)
+    seen: list[torch.Tensor] = []
+
+    def noted(net: object, shared: SharedImage, tokens: torch.Tensor, outputs: int) -> object:
+        seen.extend([shared.position, tokens])
+        return attend(net, shared, tokens, outputs)
+
+    monkeypatch.setattr(prompt_decoder, "attend", noted)
+    for model in (trained, lower):
+        model.decode(model.embed([smooth_image((256, 256))])[0], prompts)
+    position, tokens, position_lower, tokens_lower = seen
+    assert torch.equal(position, position_lower)
+    assert torch.equal(tokens, tokens_lower)
 
 
 def test_everything_keeps_most_of_its_masks(trained: SamModel, lower: SamModel) -> None:
