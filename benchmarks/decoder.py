@@ -9,15 +9,14 @@ point and with ten. Equality is tested in `tests/models`.
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
+from compare import compare
 
 from engine.models import enlarge, prompt_decoder, two_way
 from engine.models.base import Embedding
@@ -34,24 +33,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from oracles.enlarge import enlarge as two_steps
 
 HEIGHT, WIDTH = 512, 512
-REPEATS = 9
-
-
-def compare(title: str, per: int, variants: dict[str, Callable[[], Any]]) -> None:
-    """One line per variant: ms per prompt and the ratio to the first."""
-    for work in variants.values():
-        work()
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    names = list(variants)
-    for turn in range(REPEATS):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            started = perf_counter()
-            variants[name]()
-            times[name].append(1000 * (perf_counter() - started) / per)
-    first = times[names[0]]
-    for name, taken in times.items():
-        ratio = statistics.median(b / a for a, b in zip(first, taken, strict=True))
-        print(f"| {title} | {name} | {statistics.median(taken):.3f} | {ratio:.2f} |")
 
 
 def decoder(model: SamModel, points: int, batch: int) -> None:
@@ -97,7 +78,6 @@ def decoder(model: SamModel, points: int, batch: int) -> None:
     with deterministic(model.device):
         compare(
             title,
-            batch,
             {
                 "samscope": fast,
                 "slice's part anew for every batch": lambda: (own.prepare(embedding), fast()),
@@ -108,17 +88,18 @@ def decoder(model: SamModel, points: int, batch: int) -> None:
                     model.network, embedding[None], asked
                 ),
             },
+            per=batch,
         )
         logits = fast()[0]
         compare(
             f"{title}: enlarging to {HEIGHT} x {WIDTH}",
-            batch,
             {
                 "one step, counted": lambda: enlarge.enlarged_masks(logits, HEIGHT, WIDTH, size),
                 "two steps": lambda: [
                     (two_steps(one[None], HEIGHT, WIDTH, size) > 0).numpy() for one in logits
                 ],
             },
+            per=batch,
         )
 
 
@@ -136,7 +117,6 @@ def everything(model: SamModel) -> None:
     with deterministic(model.device):
         compare(
             "Everything of a slice, 1024 points",
-            1,
             {"no prompt passes the predicted IoU": work(0.999), "all pass": work(-1)},
         )
 

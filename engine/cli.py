@@ -390,8 +390,10 @@ def parity(
 
     Answers every prompted trial of some slices both ways, and says per model and modality how many
     pixels and selections differ, how many of them by more than rounding, and the mean difference of
-    Dice with its interval over subjects. Exit code 1 where rounding does not explain them, or a
-    mask's Dice moved beyond the bound. Everything and models other than SAM are not compared.
+    Dice with its interval over subjects. Everything and models other than SAM are not compared.
+    Exit code 1 where a mask's Dice moved beyond --bound; without it, where the mean moved beyond
+    the study's parity_bound; without either, where rounding does not explain what differs. In
+    bfloat16 it never does: without a bound nothing is judged then.
 
     Example: `samscope parity studies/shared_data.yaml --collection collection.zarr --slices 8`
     """

@@ -1,12 +1,15 @@
-"""One unit to rows: each slice is embedded once per model and fanned out. Plain Python, no Ray."""
+"""One unit to rows: slices are embedded once per model, together, and fanned out. No Ray."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from engine.ahead import one_ahead
 from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
+from engine.embedding import embed_together
 from engine.fanout import FanOut
-from engine.models.base import Card, Model
+from engine.models.base import Card, Embedding, Model
 from engine.models.numerics import Numerics
 from engine.plan import PlannedCell, UnitTask
 from engine.rows import CellRows, fail_object
@@ -15,8 +18,19 @@ from engine.scoring.factors import compute_factors, to_grey
 from engine.study import Study
 
 
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A slice and its scene, or why there is none."""
+
+    ref: SliceRef
+    scene: Scene | Exception
+
+
 class Evaluator:
     """Evaluates units of a study; holds the models, and nothing of a unit after it is done.
+
+    Slices are embedded together, as many as `numerics.encode_batch`. Beside a GPU, the scenes of
+    the next ones are made while those are fanned out. The rows are the same, in the same order.
 
     Args:
         beat: called whenever a stage of a cell ended: a sign of life.
@@ -41,35 +55,61 @@ class Evaluator:
             pixels: of `task.slices`, in that order.
         """
         cells = [CellRows(planned, self._beat) for planned in task.cells]
-        for ref, stored in zip(task.slices, pixels, strict=True):
-            self._slice(cells, ref, stored)
+        chunks = self._chunks(list(zip(task.slices, pixels, strict=True)))
+        # On a CPU the thread would only take turns with the model.
+        for chunk in one_ahead(chunks) if self._numerics.on_gpu else chunks:
+            self._chunk(cells, chunk)
         return cells
 
-    def _slice(self, cells: Sequence[CellRows], ref: SliceRef, stored: SlicePixels) -> None:
+    def _chunks(self, slices: Sequence[tuple[SliceRef, SlicePixels]]) -> Iterator[list[_Ready]]:
+        size = self._numerics.encode_batch
+        for start in range(0, len(slices), size):
+            yield [self._ready(*one) for one in slices[start : start + size]]
+
+    def _ready(self, ref: SliceRef, stored: SlicePixels) -> _Ready:
         try:
-            scene = make_scene(self._study, ref, stored)
+            return _Ready(ref, make_scene(self._study, ref, stored))
         except Exception as problem:  # noqa: BLE001  a slice must not stop the others
-            fail_objects(self._study, self.cards, cells, ref, ref.objects, "read", problem)
-            return
+            return _Ready(ref, problem)
+
+    def _chunk(self, cells: Sequence[CellRows], chunk: Sequence[_Ready]) -> None:
+        scenes = [ready.scene for ready in chunk if isinstance(ready.scene, Scene)]
+        embedded = {
+            name: iter(_embedded(model, of_model, scenes))
+            for name, model in self._models.items()
+            if (of_model := _of(cells, name))
+        }
+        for ready in chunk:
+            if isinstance(ready.scene, Scene):
+                said = {name: next(each) for name, each in embedded.items()}
+                self._scene(cells, ready.scene, said)
+            else:
+                objects, cards = ready.ref.objects, self.cards
+                fail_objects(self._study, cards, cells, ready.ref, objects, "read", ready.scene)
+
+    def _scene(
+        self,
+        cells: Sequence[CellRows],
+        scene: Scene,
+        embedded: Mapping[str, Embedding | Exception],
+    ) -> None:
         for wanted, reason in scene.broken:
-            fail_objects(self._study, self.cards, cells, ref, (wanted,), "read", reason)
+            fail_objects(self._study, self.cards, cells, scene.ref, (wanted,), "read", reason)
         for cell in cells:
             if cell.planned.cell.is_factors:
                 _factors(cell, scene)
-        for name, model in self._models.items():
-            fans = [
-                FanOut(
-                    self._study,
-                    self._study.strategy(cell.planned.cell.strategy),
-                    model,
-                    self._numerics,
-                    scene,
-                    cell,
-                )
-                for cell in cells
-                if cell.planned.cell.model == name
-            ]
-            _fan_out(fans, model, scene)
+        for name, embedding in embedded.items():
+            for cell in _of(cells, name):
+                fan = self._fan(cell, scene)
+                if isinstance(embedding, Exception):
+                    fan.fail_slice("embed", embedding)
+                else:
+                    fan.run(embedding)
+
+    def _fan(self, cell: CellRows, scene: Scene) -> FanOut:
+        named = cell.planned.cell
+        strategy, model = self._study.strategy(named.strategy), self._models[named.model]
+        return FanOut(self._study, strategy, model, self._numerics, scene, cell)
 
     @property
     def cards(self) -> dict[str, Card]:
@@ -113,19 +153,16 @@ def fail_cells(
     return failed
 
 
-def _fan_out(fans: Sequence[FanOut], model: Model, scene: Scene) -> None:
-    if not fans:
-        return
-    try:
-        # The embedding serves all strategies; its time is booked to the first.
-        with fans[0].rows.timed("embed"):
-            embedding = model.embed([scene.image])[0]
-    except Exception as problem:  # noqa: BLE001  a slice must not stop the others
-        for fan in fans:
-            fan.fail_slice("embed", problem)
-        return
-    for fan in fans:
-        fan.run(embedding)
+def _of(cells: Sequence[CellRows], model: str) -> list[CellRows]:
+    return [cell for cell in cells if cell.planned.cell.model == model]
+
+
+def _embedded(
+    model: Model, cells: Sequence[CellRows], scenes: Sequence[Scene]
+) -> list[Embedding | Exception]:
+    """One embedding of each scene for all cells of a model; its time is booked to the first."""
+    with cells[0].timed("embed"):
+        return embed_together(model, [scene.image for scene in scenes])
 
 
 def _factors(rows: CellRows, scene: Scene) -> None:

@@ -18,6 +18,7 @@ import yaml
 import engine
 from engine.errors import UserError, text_of
 from engine.files import exclusive_lock, replace_file
+from engine.parity_gate import stored_parity
 from engine.plan import algorithm_versions
 from engine.planning import Planning, read_study
 from engine.results.build import build
@@ -149,6 +150,7 @@ def finalise(run: RunDir, planning: Planning) -> Path:
         samscope_version=engine.__version__,
         algorithm_versions=algorithm_versions(),
         wall_s=run.wall_s,
+        parity=[asdict(row) for row in stored_parity(planning, run.path) or ()],
     )
     objects = plan.units.sampled.objects["object_id"]
     summary = PlanSummary(plan.units.table(), objects, planning.exclusions)

@@ -23,6 +23,9 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 StrategyKind = Literal["everything", "points", "box", "box_points"]
 
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Dtype of a model's products; auto: float32 on a CPU, bfloat16 on CUDA."""
+
 
 class EverythingParams(Frozen):
     """Settings of the Everything strategy; defaults are SAM's own (protocol section 2, S1)."""
@@ -257,6 +260,9 @@ class Study(Frozen):
     Attributes:
         datasets, modalities, subjects: only these of the collection; None: all. Subjects by id,
             `{dataset}/{subject}`.
+        precision: dtype of the models' products; it enters identities through the numerics.
+        parity_bound: most that the mean Dice by predicted IoU may differ from the plain way's, in
+            any modality of a sample taken before the run; None: not asked. It changes no number.
     """
 
     name: str = Field(min_length=1, max_length=64, pattern=NAME)
@@ -272,6 +278,8 @@ class Study(Frozen):
     sample: Sample = Sample()
     nsd_tolerance_px: float = Field(2.0, gt=0)
     nsd_tolerance_mm: float = Field(2.0, gt=0)
+    precision: Precision = "auto"
+    parity_bound: float | None = Field(None, gt=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:

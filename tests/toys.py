@@ -87,6 +87,7 @@ class Spy(FakeModel):
     """The fake model under a card of choice; notes the images and prompts it was given.
 
     Attributes:
+        asked: slices of each call of `embed`.
         unrated: a prompt whose box begins in this column gets NaN as predicted IoU.
         broken_everything: `everything` raises.
     """
@@ -94,12 +95,14 @@ class Spy(FakeModel):
     def __init__(self, card: Card = CARD, **config: Any) -> None:
         super().__init__(card, FakeConfig(kind="fake", **config), NUMERICS)
         self.images: list[Image] = []
+        self.asked: list[int] = []
         self.batches: list[list[Prompt]] = []
         self.unrated: int | None = None
         self.broken_everything = False
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
         self.images += images
+        self.asked.append(len(images))
         return super().embed(images)
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:
@@ -148,12 +151,13 @@ def evaluate(
     study: Study,
     made: tuple[SampledUnit, list[SlicePixels]] | None = None,
     model: Spy | None = None,
+    numerics: Numerics = NUMERICS,
 ) -> dict[str, CellRows]:
     """Rows of every cell of a unit, by strategy (`factors` for the factors cell)."""
     unit_, pixels = made or unit()
     model = model or Spy()
     task = planned(study, unit_, {"fake": model.card})
-    cells = Evaluator(study, {"fake": model}, NUMERICS).evaluate(task, pixels)
+    cells = Evaluator(study, {"fake": model}, numerics).evaluate(task, pixels)
     return {rows.planned.cell.strategy: rows for rows in cells}
 
 

@@ -33,12 +33,13 @@ def bench_command(
     save_to: Path | None,
 ) -> int:
     """Measure, print, and say what the whole study would take."""
-    study, numerics = read_study(study_path), numerics_of(device)
+    study = read_study(study_path)
+    numerics = numerics_of(device, study.precision)
     if device == "cpu":
         deterministic_cpu()
     planning = plan_study(study, collection, numerics)
     plan, place = planning.plan, str(planning.collection)
-    models = {choice.name: load_model(choice, device) for choice in study.models}
+    models = {choice.name: load_model(choice, device, study.precision) for choice in study.models}
     evaluator, machine = Evaluator(study, models, numerics), Machine.here(numerics)
     some = list(works(plan, place, slices, objects))
     sizes = ", ".join(f"{w.ref.height} x {w.ref.width}" for w in some)

@@ -43,7 +43,7 @@ def plan_command(
 ) -> int:
     """Print units, trials and what is committed already, per model and strategy."""
     study = read_study(study_path)
-    planning = plan_study(study, collection, numerics_of(_local(device)))
+    planning = plan_study(study, collection, numerics_of(_local(device), study.precision))
     plan = planning.plan
     done, known = _ledger(plan, run_dir)
     tasks = plan.units

@@ -64,7 +64,7 @@ def gallery(run: RunDir) -> Iterator[GalleryItem]:
     for (name, slice_id), places in _by_slice(picks).items():
         try:
             if name not in models:
-                models[name] = load_model(study.model(name), "cpu")
+                models[name] = load_model(study.model(name), "cpu", study.precision)
             replayer = _replayer(run, study, models[name], refs[slice_id])
             for place in places:
                 drawn[place] = _picture(study, replayer, picks[place])
@@ -135,7 +135,7 @@ def _slices_of(run: RunDir, study: Study, wanted: set[str]) -> dict[str, SliceRe
 
 def _replayer(run: RunDir, study: Study, model: Model, ref: SliceRef) -> Replayer:
     pixels = read_slices(run.collection, [ref])[0]
-    return Replayer(study, model, numerics_of("cpu"), ref, pixels)
+    return Replayer(study, model, numerics_of("cpu", study.precision), ref, pixels)
 
 
 def _picture(study: Study, replayer: Replayer, pick: Pick) -> GalleryItem:

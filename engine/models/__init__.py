@@ -21,7 +21,7 @@ from engine.models.base import (
 )
 from engine.models.registry import KINDS, describe, load_model, model_names, read_config
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised when a change in this room changes numbers; part of every identity."""
 
 __all__ = [

@@ -45,7 +45,7 @@ class Card:
         architecture: registry name or YAML name it was built from.
         input_size: side of the square model input, pixels.
         preprocessing: name and version of the rule from uint8 image to model input.
-        precision: dtype of the forward pass, e.g. `float32`.
+        precision: dtype of its weights, e.g. `float32`; that of a pass is `Numerics.dtype`.
         candidates: candidate indices `decode` returns, in order; (0, 1, 2, 3) for SAM, (3,) for a
             model with one mask.
         weights_sha256: hash of the loaded tensors, so that untrained weights have one too.

@@ -39,7 +39,7 @@ from engine.models.base import Candidates, Capabilities, Card, Embedding, Everyt
 from engine.models.kind import Kind, ModelConfig, Request
 from engine.models.numerics import Numerics, numerics_of, prompt_shape
 from engine.prompts.base import Box, Point, Prompt
-from engine.study import EverythingParams
+from engine.study import EverythingParams, Precision
 
 _RULES = 1
 """Raised when an answer changes, so that stored results are not taken for current ones."""
@@ -220,9 +220,9 @@ def _describe(request: Request) -> Card:
     )
 
 
-def _load(request: Request, device: str) -> FakeModel:
+def _load(request: Request, device: str, precision: Precision) -> FakeModel:
     config = request.config_as(FakeConfig)
-    return FakeModel(_describe(request), config, numerics_of(device))
+    return FakeModel(_describe(request), config, numerics_of(device, precision))
 
 
 KIND = Kind(schema=FakeConfig, describe=_describe, load=_load)

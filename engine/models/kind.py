@@ -12,7 +12,7 @@ from pydantic import Field
 from engine.configuration import Frozen
 from engine.errors import UserError
 from engine.models.base import Card, Model
-from engine.study import ModelChoice
+from engine.study import ModelChoice, Precision
 
 C = TypeVar("C", bound="ModelConfig")
 
@@ -75,9 +75,9 @@ class Kind:
     Attributes:
         schema: validates its YAML.
         describe: the card, without building a network in memory where that is possible.
-        load: the model on a device (`cpu`, `cuda`, `cuda:N`).
+        load: the model on a device (`cpu`, `cuda`, `cuda:N`) at a precision.
     """
 
     schema: type[ModelConfig]
     describe: Callable[[Request], Card]
-    load: Callable[[Request, str], Model]
+    load: Callable[[Request, str, Precision], Model]

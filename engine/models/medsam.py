@@ -26,6 +26,7 @@ from engine.models.base import (
     Image,
 )
 from engine.models.decoding import PromptTensors, box_corners, check_same_shape
+from engine.models.image_encoder import ImageEncoder, in_batches
 from engine.models.kind import Kind, ModelConfig, Request
 from engine.models.network import NetworkConfig, SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
@@ -34,7 +35,7 @@ from engine.models.prompt_decoder import SINGLE_TOKEN, PromptDecoder
 from engine.models.registry import read_config
 from engine.models.weights import Weights, obtain_weights
 from engine.prompts.base import Prompt
-from engine.study import EverythingParams
+from engine.study import EverythingParams, Precision
 
 MASK_PROBABILITY = 0.5
 
@@ -86,25 +87,26 @@ class MedSamModel:
         self.numerics = numerics
         self.device = device
         self.on_device = device.type != "cpu" if on_device is None else on_device
-        self._decoder = PromptDecoder(network)
+        self._encoder = ImageEncoder(network.image_encoder, numerics.torch_dtype)
+        self._decoder = PromptDecoder(network, numerics.torch_dtype)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
-        """Encode slices one by one: uint8[y, x] or uint8[y, x, 3], RGB; sizes may differ.
+        """Encode slices in batches of `numerics.encode_batch`; sizes may differ.
+
+        Args:
+            images: uint8[y, x] or uint8[y, x, 3], RGB.
 
         Raises:
             UserError: not such an image.
         """
+        size = self.card.input_size
         with deterministic(self.device):
+            frames = (medsam_input(image, size, self.device) for image in images)
+            encoded = in_batches(self._encoder, frames, self.numerics.encode_batch)
             return [
-                Embedding(self._decoder.prepare(self._encode(image)), *image.shape[:2])
-                for image in images
+                Embedding(self._decoder.prepare(features), *image.shape[:2])
+                for features, image in zip(encoded, images, strict=True)
             ]
-
-    def _encode(self, image: Image) -> torch.Tensor:
-        """float[c, h, w]."""
-        frame = medsam_input(image, self.card.input_size, self.device)[None]
-        features: torch.Tensor = self.network.image_encoder(frame)[0]
-        return features
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:
         """The single mask for each box, in one pass.
@@ -178,12 +180,13 @@ def _describe(request: Request) -> Card:
     return _card(request, network, obtain_weights(request.choice, network, config))
 
 
-def _load(request: Request, device: str) -> MedSamModel:
+def _load(request: Request, device: str, precision: Precision) -> MedSamModel:
     config = request.config_as(MedSamConfig)
     network, where = config.shape(), torch_device(device)
+    numerics = numerics_of(device, precision)
     weights = obtain_weights(request.choice, network, config)
     module = filled_network(network, weights.state, where)
-    return MedSamModel(_card(request, network, weights), module, numerics_of(device), where)
+    return MedSamModel(_card(request, network, weights), module, numerics, where)
 
 
 KIND = Kind(schema=MedSamConfig, describe=_describe, load=_load)

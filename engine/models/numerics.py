@@ -16,6 +16,7 @@ import torch
 
 from engine.errors import UserError
 from engine.prompts.base import Prompt
+from engine.study import Precision
 
 MASK_BYTES = 64 * 1024 * 1024
 """Most bytes of returned boolean masks one decoder batch may hold."""
@@ -27,7 +28,7 @@ class Numerics:
 
     Attributes:
         device: device class, e.g. `cpu-avx2` or `cuda-NVIDIA-H200`.
-        dtype: of the forward pass.
+        dtype: of products and attention; norms, residuals and what leaves a model are float32.
         kernels: library and version that computes it.
         threads: intra-operation threads; 1 on a CPU.
         encode_batch: slices per encoder pass; a shorter batch is padded to it.
@@ -49,6 +50,16 @@ class Numerics:
         """Plain values, to be hashed into identities and shown in `runs`."""
         return asdict(self)
 
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """`dtype` as torch knows it."""
+        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the device computes beside the CPU."""
+        return self.device.startswith("cuda")
+
     def decode_batch_for(self, height: int, width: int, candidates: int = 4) -> int:
         """Prompts per decoder pass for a slice of `height` x `width` pixels; at least 1.
 
@@ -59,8 +70,8 @@ class Numerics:
         return max(1, min(self.decode_batch, self.mask_bytes // per_prompt))
 
 
-def numerics_of(device: str) -> Numerics:
-    """The numerics of `cpu`, `cuda` or `cuda:N`.
+def numerics_of(device: str, precision: Precision = "auto") -> Numerics:
+    """The numerics of `cpu`, `cuda` or `cuda:N` at a study's precision.
 
     Raises:
         UserError: unknown device, or CUDA asked for where there is none.
@@ -69,9 +80,11 @@ def numerics_of(device: str) -> Numerics:
     kernels = f"torch-{torch.__version__}"
     if where.type == "cpu":
         capability = torch.backends.cpu.get_cpu_capability().lower()
-        return Numerics(f"cpu-{capability}", "float32", kernels, 1, 1, 16, 64)
+        dtype = "float32" if precision == "auto" else precision
+        return Numerics(f"cpu-{capability}", dtype, kernels, 1, 1, 16, 64)
     name = torch.cuda.get_device_name(where).replace(" ", "-")
-    return Numerics(f"cuda-{name}", "float32", kernels, 1, 8, 64, 64)
+    dtype = "bfloat16" if precision == "auto" else precision
+    return Numerics(f"cuda-{name}", dtype, kernels, 1, 8, 64, 64)
 
 
 def torch_device(device: str) -> torch.device:
@@ -113,6 +126,15 @@ def deterministic(device: torch.device) -> Iterator[None]:
     finally:
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
+
+
+def products_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """Within it, products and attention of float32 tensors are computed in `dtype`.
+
+    Norms and sums with a float32 tensor stay in float32. Nothing changes for float32.
+    """
+    lower = dtype != torch.float32
+    return torch.autocast(device.type, dtype if lower else None, enabled=lower)
 
 
 def deterministic_cpu() -> None:

@@ -11,7 +11,7 @@ from engine.errors import UserError, nearest
 from engine.models.base import Card, Model
 from engine.models.kind import Kind, ModelConfig, Request, weights_file
 from engine.registry import Registry
-from engine.study import ModelChoice, Study
+from engine.study import ModelChoice, Precision, Study
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -93,7 +93,7 @@ def describe(choice: ModelChoice) -> Card:
     return KINDS.get(asked.config.kind).describe(asked)
 
 
-def load_model(choice: ModelChoice, device: str = "cpu") -> Model:
+def load_model(choice: ModelChoice, device: str = "cpu", precision: Precision = "auto") -> Model:
     """The chosen model, ready on `device` (`cpu`, `cuda` or `cuda:N`).
 
     Raises:
@@ -101,4 +101,4 @@ def load_model(choice: ModelChoice, device: str = "cpu") -> Model:
         CheckpointError: missing, damaged or foreign weights.
     """
     asked = request(choice)
-    return KINDS.get(asked.config.kind).load(asked, device)
+    return KINDS.get(asked.config.kind).load(asked, device, precision)

@@ -12,6 +12,7 @@ from engine.models.base import Candidates, Capabilities, Card, Embedding, Everyt
 from engine.models.decoding import prompt_tensors
 from engine.models.enlarge import enlarged_masks
 from engine.models.everything import segment_everything
+from engine.models.image_encoder import ImageEncoder, in_batches
 from engine.models.kind import Kind, Request
 from engine.models.network import SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
@@ -19,7 +20,7 @@ from engine.models.preprocessing import SAM_PREPROCESSING, sam_input
 from engine.models.prompt_decoder import CANDIDATE_TOKENS, PromptDecoder
 from engine.models.weights import Weights, obtain_weights
 from engine.prompts.base import Prompt
-from engine.study import EverythingParams
+from engine.study import EverythingParams, Precision
 
 
 class SamModel:
@@ -46,7 +47,8 @@ class SamModel:
         self.numerics = numerics
         self.device = device
         self.on_device = device.type != "cpu" if on_device is None else on_device
-        self._decoder = PromptDecoder(network)
+        self._encoder = ImageEncoder(network.image_encoder, numerics.torch_dtype)
+        self._decoder = PromptDecoder(network, numerics.torch_dtype)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
         """Encode slices in batches of the fixed shape `numerics.encode_batch`.
@@ -57,29 +59,14 @@ class SamModel:
         Raises:
             UserError: not such an image, or too elongated for the model.
         """
-        step = self.numerics.encode_batch
+        size, mean, std = self.card.input_size, self.network.pixel_mean, self.network.pixel_std
         with deterministic(self.device):
+            frames = (sam_input(image, size, mean, std) for image in images)
+            encoded = in_batches(self._encoder, frames, self.numerics.encode_batch)
             return [
-                embedding
-                for start in range(0, len(images), step)
-                for embedding in self._embed_batch(images[start : start + step])
+                Embedding(self._decoder.prepare(features), *image.shape[:2])
+                for features, image in zip(encoded, images, strict=True)
             ]
-
-    def _embed_batch(self, images: Sequence[Image]) -> list[Embedding]:
-        network = self.network
-        inputs = [
-            sam_input(image, self.card.input_size, network.pixel_mean, network.pixel_std)
-            for image in images
-        ]
-        inputs += [torch.zeros_like(inputs[0])] * (self.numerics.encode_batch - len(inputs))
-        features = network.image_encoder(torch.stack(inputs))
-        # A copy for each slice, so that keeping one does not keep the whole batch alive.
-        return [
-            Embedding(
-                self._decoder.prepare(features[index].clone()), image.shape[0], image.shape[1]
-            )
-            for index, image in enumerate(images)
-        ]
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:
         """Candidates 0, 1, 2 (multimask) and 3 (single-mask token) of each prompt, in one pass.
@@ -130,12 +117,12 @@ def _describe(request: Request) -> Card:
     return sam_card(request, config, obtain_weights(request.choice, config.network, config))
 
 
-def _load(request: Request, device: str) -> SamModel:
+def _load(request: Request, device: str, precision: Precision) -> SamModel:
     config = request.config_as(SamConfig)
-    where = torch_device(device)
+    where, numerics = torch_device(device), numerics_of(device, precision)
     weights = obtain_weights(request.choice, config.network, config)
     network = filled_network(config.network, weights.state, where)
-    return SamModel(sam_card(request, config, weights), network, numerics_of(device), where)
+    return SamModel(sam_card(request, config, weights), network, numerics, where)
 
 
 KIND = Kind(schema=SamConfig, describe=_describe, load=_load)

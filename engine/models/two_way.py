@@ -73,7 +73,8 @@ def attend(
         float[n, outputs, c] tokens and float[n, p, c] image, one per prompt.
     """
     first, *others = transformer.layers
-    queries = first.norm1(_self_attention(first.self_attn, tokens, tokens))
+    # What the first layer says stands for the tokens, unlike later ones: it begins the residual.
+    queries = first.norm1(_self_attention(first.self_attn, tokens, tokens).to(tokens.dtype))
     queries = first.norm2(queries + _look_at_shared(first, shared, queries + tokens))
     queries = first.norm3(queries + first.mlp(queries))
     image = first.norm4(_shared_answers(first, shared, queries + tokens, queries))
@@ -185,8 +186,11 @@ def _spoken(attention: Any, weights: Tensor, queries: Tensor, image: Tensor) -> 
         return image + _joined(attention, mixed)
     each = out.weight.view(-1, h, values.shape[-1]).permute(1, 2, 0)  # [h, d, c]
     words = (values @ each).view(n, h * t, -1)
-    base = (image + out.bias).expand(n, p, -1)
-    return torch.baddbmm(base, weights.reshape(n, h * t, p).transpose(1, 2), words)
+    base, heard = image + out.bias, weights.reshape(n, h * t, p).transpose(1, 2)
+    if words.dtype != base.dtype:  # a sum inside the product would leave in its lower precision
+        apart: Tensor = base + heard @ words
+        return apart
+    return torch.baddbmm(base.expand(n, p, -1), heard, words)
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

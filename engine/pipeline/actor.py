@@ -215,11 +215,12 @@ def load_models(assignment: Assignment) -> dict[str, Model]:
     Raises:
         SamscopeError: this worker's weights or numerics differ from the plan's.
     """
-    here = numerics_of(assignment.device)
+    study, device = assignment.study, assignment.device
+    here = numerics_of(device, study.precision)
     _same("numerics", here.as_record(), assignment.numerics.as_record())
     models = {}
-    for choice in assignment.study.models:
-        model = load_model(choice, assignment.device)
+    for choice in study.models:
+        model = load_model(choice, device, study.precision)
         planned = assignment.cards[choice.name]
         _same(f"weights of '{choice.name}'", model.card.weights_sha256, planned.weights_sha256)
         models[choice.name] = model

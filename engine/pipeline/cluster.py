@@ -7,16 +7,17 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import ray
 import torch
 from ray.data import DataContext
 
-from engine.errors import UserError, text_of
-from engine.models.numerics import Numerics, numerics_of
+from engine.errors import SamscopeError, UserError, text_of
 from engine.study import Runtime
+
+T = TypeVar("T")
 
 
 def local_device(runtime: Runtime) -> str:
@@ -87,11 +88,16 @@ def device_of(runtime: Runtime) -> str:
     return "cuda" if _resources().get("GPU", 0) >= 1 else "cpu"
 
 
-def worker_numerics(device: str) -> Numerics:
-    """Numerics as a worker of that device has them, not as the driver does."""
-    probe = ray.remote(num_cpus=0, num_gpus=1 if device == "cuda" else 0)(numerics_of)
-    numerics: Numerics = ray.get(probe.remote(device))
-    return numerics
+def on_worker(device: str, ask: Callable[..., T], *given: object) -> T:
+    """What `ask` says on a worker of that device, which need not be what the driver would say."""
+    probe = ray.remote(num_cpus=0, num_gpus=1 if device == "cuda" else 0)(ask)
+    try:
+        said: T = ray.get(probe.remote(*given))
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SamscopeError):
+            raise error.cause from error
+        raise
+    return said
 
 
 def this_node() -> str:

@@ -6,11 +6,14 @@ import logging
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from engine.models.numerics import numerics_of
+from engine.parity_gate import hold_to_bound
+from engine.parity_sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
     actor_count,
@@ -18,7 +21,7 @@ from engine.pipeline.cluster import (
     device_of,
     local_device,
     on_cluster,
-    worker_numerics,
+    on_worker,
 )
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
@@ -75,7 +78,12 @@ def run_study(
             session.enter_context(connected(runtime))
         device = device_of(runtime) if cluster else local_device(runtime)
         # A head without a GPU does not compute what its workers compute: ask one of them.
-        planning = ground.plan(worker_numerics(device) if cluster else numerics_of(device))
+        precision = ground.study.precision
+        planning = ground.plan(
+            on_worker(device, numerics_of, device, precision)
+            if cluster
+            else numerics_of(device, precision)
+        )
         run.begin(ground.study)
         total, units_run = len(planning.plan.units), 0
         # The finaliser reads every byte, and may set aside what a listing took for sound: that is
@@ -86,6 +94,10 @@ def run_study(
             if pending:
                 started = time.monotonic()
                 session.enter_context(connected(runtime))
+                # On a worker: what a model leaves on a GPU goes with its process.
+                hold_to_bound(
+                    planning, run.path, device, partial(on_worker, device, measure_parity)
+                )
                 _evaluate(planning, pending, run, runtime, device, console)
                 run = run.worked(time.monotonic() - started)
                 units_run += len(pending)

@@ -51,7 +51,7 @@ VIEWS = (
 )
 """In the order of creation: a view may use those before it."""
 
-_MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units")
+_MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units", "parity")
 """Tables searched for NaN when they are complete; trials are searched as they come."""
 
 

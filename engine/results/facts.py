@@ -1,4 +1,4 @@
-"""Tables that describe the run itself: runs, models, strategies, expected."""
+"""Tables that describe the run itself: runs, models, parity, strategies, expected."""
 
 from __future__ import annotations
 
@@ -47,7 +47,26 @@ MODELS = pa.schema(
         pa.field("trained_on", pa.list_(pa.string())),
         pa.field("trained_subjects", pa.list_(pa.string())),  # ids; those the checkpoint names
         pa.field("card", pa.string()),  # JSON
-        pa.field("numerics", pa.string()),  # JSON
+        pa.field("device", pa.string()),  # class, e.g. cpu-avx2 or cuda-NVIDIA-H200
+        pa.field("precision", pa.string()),  # dtype of products: float32 | bfloat16
+        pa.field("kernels", pa.string()),  # library and version
+        pa.field("encode_batch", pa.int32()),  # slices per encoder pass
+        pa.field("decode_batch", pa.int32()),  # most prompts per decoder pass
+        pa.field("numerics", pa.string()),  # JSON, all that decides the last bits
+    ]
+)
+
+PARITY = pa.schema(  # on a sample, before the run; empty where the study sets no parity_bound
+    [
+        pa.field("model", pa.string()),
+        pa.field("modality", pa.string()),
+        pa.field("slices", pa.int32()),
+        pa.field("trials", pa.int64()),
+        pa.field("flipped", pa.int64()),  # pixels in one way's mask only
+        pa.field("mean_difference", pa.float64()),  # Dice by predicted_iou, fast minus plain
+        pa.field("lo", pa.float64()),  # its 95 % interval over subjects; null below two
+        pa.field("hi", pa.float64()),
+        pa.field("largest", pa.float64()),  # |Dice difference| of any mask
     ]
 )
 
@@ -81,7 +100,7 @@ def load_facts(
     run: RunRecord,
     plan: PlanSummary,
 ) -> None:
-    """Create `runs, models, strategies, expected`; `units` is there.
+    """Create `runs, models, parity, strategies, expected`; `units` is there.
 
     Raises:
         UserError: the study's JSON is not a study.
@@ -93,6 +112,7 @@ def load_facts(
     tables = {
         "runs": pa.Table.from_pylist([_run_row(run, study, connection)], RUNS),
         "models": pa.Table.from_pylist(_model_rows(run, study), MODELS),
+        "parity": pa.Table.from_pylist([_only(row, PARITY) for row in run.parity], PARITY),
         "strategies": pa.Table.from_pylist(_strategy_rows(study), STRATEGIES),
         "expected": pa.Table.from_pylist(expected, EXPECTED),
     }
@@ -129,7 +149,7 @@ def _model_rows(run: RunRecord, study: Study) -> list[dict[str, Any]]:
     cards = {str(card["name"]): card for card in run.models}
     rows = []
     for position, choice in enumerate(study.models):
-        card = cards[choice.name]
+        card, numerics = cards[choice.name], dict(run.numerics.get(choice.name, {}))
         rows.append(
             {
                 "position": position,
@@ -141,10 +161,19 @@ def _model_rows(run: RunRecord, study: Study) -> list[dict[str, Any]]:
                 "trained_on": list(card.get("trained_on", ())),
                 "trained_subjects": list(card.get("trained_subjects", ())),
                 "card": json.dumps(dict(card), sort_keys=True, default=str),
-                "numerics": canonical_json(dict(run.numerics.get(choice.name, {}))),
+                "device": numerics.get("device"),
+                "precision": numerics.get("dtype"),
+                "kernels": numerics.get("kernels"),
+                "encode_batch": numerics.get("encode_batch"),
+                "decode_batch": numerics.get("decode_batch"),
+                "numerics": canonical_json(numerics),
             }
         )
     return rows
+
+
+def _only(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
+    return {name: row[name] for name in schema.names}
 
 
 def _strategy_rows(study: Study) -> list[dict[str, Any]]:

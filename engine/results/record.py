@@ -25,6 +25,7 @@ class RunRecord:
         collection_sha256: checksum of the catalog.
         created: ISO 8601 time at which the run began.
         wall_s: seconds the evaluation took, all resumptions together; None where unknown.
+        parity: rows with the columns of the table `parity`; more are left out.
     """
 
     study: Mapping[str, Any]
@@ -37,6 +38,7 @@ class RunRecord:
     protocol_version: int = PROTOCOL_VERSION
     algorithm_versions: Mapping[str, int] = field(default_factory=dict)
     wall_s: float | None = None
+    parity: Sequence[Mapping[str, Any]] = ()
 
 
 PLANNED = pa.schema(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,21 @@ def test_its_input_differs_from_sams(model: MedSamModel, tiny: SamModel) -> None
         tiny.embed([image])[0].features.embedding,
         atol=0.1,
     )
+
+
+def test_slices_of_a_batch_are_embedded_as_if_alone(model: MedSamModel) -> None:
+    images = [smooth_image(shape, seed) for seed, shape in enumerate([(40, 60), (64, 64), (9, 80)])]
+    numerics = replace(model.numerics, encode_batch=2)
+    paired = MedSamModel(model.card, model.network, numerics, model.device)
+    for image, together in zip(images, paired.embed(images), strict=True):
+        (alone,) = paired.embed([image])
+        assert torch.equal(alone.features.embedding, together.features.embedding)
+        assert (together.height, together.width) == image.shape
+        frame = medsam_input(image, model.card.input_size, model.device)[None]
+        with torch.inference_mode():
+            expected = model.network.image_encoder(frame)[0]
+        apart = (together.features.embedding - expected).abs().max() / expected.abs().max()
+        assert apart < 1e-5
 
 
 def test_card(model: MedSamModel) -> None:

@@ -43,7 +43,9 @@ def test_equals_sam_predictor(tiny: SamModel, shape: tuple[int, ...]) -> None:
     embedding = tiny.embed([image])[0]
     with one_thread():
         predictor = predictor_of(tiny, image)
-        assert torch.equal(predictor.features[0], embedding.features.embedding)
+        features = predictor.features[0]
+        apart = (features - embedding.features.embedding).abs().max() / features.abs().max()
+        assert apart < 1e-5
         for n, (points, box) in zip((1, 2, 3, 5, 8, 16), KINDS.values(), strict=True):
             prompts = random_prompts(rng, n, points, box, *shape[:2])
             found = tiny.decode(embedding, prompts)
@@ -120,13 +122,7 @@ def test_each_embedding_is_independent_of_its_neighbours(tiny: SamModel, encode_
         tiny.card, tiny.network, replace(tiny.numerics, encode_batch=encode_batch), tiny.device
     )
     images = [smooth_image(shape, seed) for seed, shape in enumerate(SHAPES)]
-    seen: list[int] = []
-    hook = tiny.network.image_encoder.register_forward_pre_hook(
-        lambda _, inputs: seen.append(len(inputs[0]))
-    )
     together = model.embed(images)
-    hook.remove()
-    assert set(seen) == {encode_batch}, "a shorter batch is padded"
     assert model.embed([]) == []
     for image, embedding in zip(images, together, strict=True):
         assert torch.equal(model.embed([image])[0].features.embedding, embedding.features.embedding)
