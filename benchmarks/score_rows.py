@@ -1,6 +1,6 @@
 """A results database of any size, without a run behind it, and how fast its questions are.
 
-    python benchmarks/score_rows.py /tmp/rows --scores 100000000     (8 min, 12 GB of disk)
+    python benchmarks/score_rows.py /tmp/rows --scores 100000000     (9 min, 5 GB of disk)
 
 Catalog, study and tables are those of `scale.py` and of the finaliser; the trials are made by SQL
 from hashes of their keys, so that every build of one size holds the same rows: better for large
