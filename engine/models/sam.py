@@ -14,7 +14,7 @@ from engine.models.enlarge import enlarged_masks
 from engine.models.everything import segment_everything
 from engine.models.image_encoder import ImageEncoder, in_batches
 from engine.models.kind import Kind, Request
-from engine.models.network import SamConfig, filled_network
+from engine.models.network import NetworkConfig, SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
 from engine.models.preprocessing import SAM_PREPROCESSING, sam_input
 from engine.models.prompt_decoder import CANDIDATE_TOKENS, PromptDecoder
@@ -125,4 +125,8 @@ def _load(request: Request, device: str, precision: Precision) -> SamModel:
     return SamModel(sam_card(request, config, weights), network, numerics, where)
 
 
-KIND = Kind(schema=SamConfig, describe=_describe, load=_load)
+def _network(request: Request) -> NetworkConfig:
+    return request.config_as(SamConfig).network
+
+
+KIND = Kind(schema=SamConfig, describe=_describe, load=_load, network=_network)
