@@ -52,7 +52,7 @@ def decoder(model: SamModel, points: int, batch: int) -> None:
     channels = model.network.mask_decoder.transformer_dim
     embedding = torch.randn((channels, side, side), generator=torch.Generator().manual_seed(0))
     asked = prompt_tensors(prompts, HEIGHT, WIDTH, size, "cpu")
-    own = model._decoder
+    own = model.decoder
     features = own.prepare(embedding)
 
     def fast() -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,7 +111,7 @@ def everything(model: SamModel) -> None:
 
     def work(threshold: float) -> Callable[[], object]:
         params = EverythingParams(pred_iou_thresh=threshold, stability_score_thresh=0.99)
-        arguments = (model._decoder, embedding, params, model.card.input_size, numerics_of("cpu"))
+        arguments = (model.decoder, embedding, params, model.card.input_size, numerics_of("cpu"))
         return lambda: segment_everything(*arguments)
 
     with deterministic(model.device):

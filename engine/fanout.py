@@ -19,7 +19,15 @@ from engine.scoring.everything import EverythingScorer
 from engine.scoring.rows import EverythingScores, TrialScores
 from engine.scoring.score import score_batch
 from engine.study import EverythingParams, Strategy, Study
-from engine.trials import Answer, Step, answer, batches, first_steps, following_step
+from engine.trials import (
+    SMALLER_BATCH,
+    Answer,
+    Step,
+    answer,
+    batches,
+    first_steps,
+    following_step,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +120,7 @@ class FanOut:
             candidates=[asdict(candidate) for candidate in scores.candidates],
             selections=scores.selections,
             n_candidates=len(scores.candidates),
+            notes=said.notes,
         )
         self.rows.tables["trials"].append(row)
         return after
@@ -142,7 +151,7 @@ class FanOut:
             if isinstance(scores, Exception):
                 self._fail_object(target, "score", scores)
             else:
-                self._everything_object(target, scores, len(masks))
+                self._everything_object(target, scores, masks)
 
     def _slice_candidates(self, masks: EverythingMasks) -> EverythingScorer:
         scorer = EverythingScorer.from_masks(masks)
@@ -151,7 +160,7 @@ class FanOut:
         return scorer
 
     def _everything_object(
-        self, target: Target, scores: EverythingScores, n_candidates: int
+        self, target: Target, scores: EverythingScores, masks: EverythingMasks
     ) -> None:
         row = trial_row(
             self.rows,
@@ -159,7 +168,8 @@ class FanOut:
             prompt=Prompt(),
             candidates=[],
             selections=scores.selections,
-            n_candidates=n_candidates,
+            n_candidates=len(masks),
+            notes=(SMALLER_BATCH,) if masks.smaller_batch else (),
         )
         ids = {"object_id": target.ref.object_id, **self._cell()}
         self.rows.tables["trials"].append(row)

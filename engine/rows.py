@@ -102,15 +102,17 @@ def trial_row(
     candidates: Sequence[Row],
     selections: Sequence[SelectionRow],
     n_candidates: int,
+    notes: Sequence[str] = (),
 ) -> Row:
-    """A row of `schema.TRIALS`; its status follows from its selections."""
+    """A row of `schema.TRIALS`; its status follows from its selections, its notes begin with the
+    prompt's."""
     failed = any(selection.status == "failed" for selection in selections)
     return {
         "model": rows.planned.cell.model,
         "strategy": rows.planned.cell.strategy,
         **asdict(key),
         "status": "failed" if failed else "ok",
-        "notes": list(prompt.notes) if prompt is not None else [],
+        "notes": [*(prompt.notes if prompt is not None else ()), *notes],
         "prompt": None if prompt is None else {"points": [asdict(p) for p in prompt.points],
                                                "box": prompt.box and asdict(prompt.box)},
         "n_candidates": n_candidates,

@@ -7,7 +7,7 @@ so the same batches must be formed again to reproduce a mask.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from engine.errors import SamscopeError
 from engine.masks import Masks, on_host
 from engine.models.base import Embedding, Model
-from engine.models.numerics import Numerics, prompt_batches
+from engine.models.numerics import Numerics, out_of_memory, prompt_batches
 from engine.prompts.base import Prompt
 from engine.prompts.situations import PreparedSituation, next_step, situations_of
 from engine.prompts.strategies import prompter
 from engine.scene import Scene, Target
 from engine.study import Strategy, Study
+
+SMALLER_BATCH = "smaller_batch"
+"""Note of a trial that was decoded in a smaller batch, because the whole one did not fit."""
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,21 @@ class Answer:
     Attributes:
         masks: bool[c, y, x], in the order of the model's candidates, where the model left them.
         predicted_iou: float32[c].
+        notes: codes for what was unusual about the answering.
     """
 
     masks: Masks
     predicted_iou: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
 
 
 def answer(model: Model, embedding: Embedding, batch: Sequence[Step]) -> list[Answer | Exception]:
     """Decode a batch; one answer or error per step.
 
-    When the batch fails, every step is asked again alone, in its place in a batch of the same
-    shape filled with its own prompt, so that only the guilty ones fail.
+    A batch that does not fit into memory is halved, and its answers say so: with another shape
+    their last bits may be others. When it fails for another reason, every step is asked again
+    alone, in its place in a batch of the same shape filled with its own prompt, so that only the
+    guilty ones fail.
     """
     prompts = [step.prompt for step in batch]
     try:
@@ -90,7 +97,17 @@ def answer(model: Model, embedding: Embedding, batch: Sequence[Step]) -> list[An
     except Exception as problem:  # noqa: BLE001  a prompt must not stop its neighbours
         if len(batch) == 1:
             return [problem]
+        too_large = out_of_memory(problem)
+    # Outside of the handler: an exception holds on to all that its frames had on the device.
+    if too_large:
+        half = len(batch) // 2
+        halves = answer(model, embedding, batch[:half]) + answer(model, embedding, batch[half:])
+        return [said if isinstance(said, Exception) else _noted(said) for said in halves]
     return [_alone(model, embedding, prompts, place) for place in range(len(prompts))]
+
+
+def _noted(said: Answer) -> Answer:
+    return replace(said, notes=(SMALLER_BATCH,))
 
 
 def _alone(

@@ -27,6 +27,7 @@ from toys import (
 import engine.evaluate
 import engine.fanout
 from engine.collection.contract import SlicePixels
+from engine.trials import SMALLER_BATCH
 
 BLOCK, STRIP = "0/block", "0/strip"
 JITTERED = {"levels": [[0, 0], [5, 10]], "trials": 2}
@@ -102,6 +103,28 @@ def test_only_the_trial_that_cannot_be_decoded_fails() -> None:
     assert trial(rows, STRIP) == trial(unharmed, STRIP)
     # A decoder's last bits depend on the shape of its batch, so a second try must keep it.
     assert {len(batch) for batch in model.batches} == {2}
+
+
+@pytest.mark.parametrize("fits", [1, 2, 7])
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(fits: int) -> None:
+    """The rows are those of whole batches, with a note; nothing fails."""
+    given = study(strategies=["point_1", "box"], jitter={"levels": [[0, 0], [0, 10]], "trials": 5})
+    calm = evaluate(given)
+    tight = evaluate(given, model=Spy(fits=fits))
+    assert accounted(tight["box"]) == accounted(calm["box"])
+    for strategy in ("point_1", "box"):
+        rows, wanted = tight[strategy].tables["trials"], calm[strategy].tables["trials"]
+        assert len(rows) == 2 * 2 * 6
+        assert all(SMALLER_BATCH in row["notes"] for row in rows)
+        assert not any(SMALLER_BATCH in row["notes"] for row in wanted)
+        bare = [{**row, "notes": [n for n in row["notes"] if n != SMALLER_BATCH]} for row in rows]
+        assert bare == wanted
+
+
+def test_a_prompt_that_does_not_fit_alone_fails() -> None:
+    rows = evaluate(study(), model=Spy(fits=0))["box"]
+    assert {row["status"] for row in rows.tables["trials"]} == {"failed"}
+    assert {row["error"] for row in rows.tables["failures"]} == {"MemoryError"}
 
 
 def test_factors_that_cannot_be_computed_fail_their_object_alone(

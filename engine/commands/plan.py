@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from engine.admission import projected
 from engine.bench.costs import Costs, duration
 from engine.commands.say import count, out, say_untrained, table
 from engine.models.numerics import numerics_of
@@ -62,6 +63,8 @@ def plan_command(
     table(pa.Table.from_pylist([row for row in rows if row not in factors]))
     for row in factors:
         out(f"object factors: {count(row['trials'], 'object')}, {row['why']}")
+    if (projection := projected(planning)) is not None:
+        out(f"memory of an evaluator, at most: {projection}")
     if prices is not None:
         _say_costs(plan.pending(done), prices)
     say_untrained(study)

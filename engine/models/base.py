@@ -109,6 +109,8 @@ class EverythingMasks:
         points: float64[k, 2], xy of the grid point, original pixels.
         mask_index: int64[k], 0..2, which mask of that point.
         n_raw: masks before any filter.
+        smaller_batch: some points went through the decoder in a smaller batch than the numerics
+            say, because the whole one did not fit into memory.
     """
 
     packed: Packed
@@ -118,6 +120,7 @@ class EverythingMasks:
     points: NDArray[np.float64]
     mask_index: NDArray[np.int64]
     n_raw: int
+    smaller_batch: bool = False
 
     def __len__(self) -> int:
         return len(self.packed)

@@ -19,7 +19,7 @@ from engine.masks import Packed, boxes_of, pack
 from engine.models.base import Embedding, EverythingMasks
 from engine.models.decoding import PromptTensors
 from engine.models.enlarge import Measured, measured
-from engine.models.numerics import Numerics
+from engine.models.numerics import Numerics, out_of_memory
 from engine.models.preprocessing import to_input_frame
 from engine.models.prompt_decoder import MULTIMASK_TOKENS, PromptDecoder
 from engine.study import EverythingParams
@@ -88,12 +88,8 @@ def segment_everything(
     points = grid_points(params.points_per_side, embedding.height, embedding.width)
     search = _Search(decoder, embedding, params, input_size, numerics.mask_bytes, on_device)
     step = numerics.everything_batch
-    found = _concatenate(
-        [
-            search.near(points[start : start + step], start * MASKS_PER_POINT)
-            for start in range(0, len(points), step)
-        ]
-    )
+    passes = [search.fitting(points, k, k + step) for k in range(0, len(points), step)]
+    found = _concatenate([part for parts in passes for part in parts])
     found = found.take(np.argsort(-found.predicted_iou, kind="stable"))
     found = found.take(suppress(found.boxes, params.box_nms_thresh))
     return EverythingMasks(
@@ -104,6 +100,7 @@ def segment_everything(
         points=points[found.raw_index // MASKS_PER_POINT],
         mask_index=found.raw_index % MASKS_PER_POINT,
         n_raw=len(points) * MASKS_PER_POINT,
+        smaller_batch=any(len(parts) > 1 for parts in passes),
     )
 
 
@@ -130,6 +127,18 @@ class _Search:
     input_size: int
     mask_bytes: int
     on_device: bool
+
+    def fitting(self, points: NDArray[np.float64], first: int, end: int) -> list[_Found]:
+        """Points first..end in one decoder pass, or in smaller ones where that does not fit."""
+        some = points[first:end]
+        try:
+            return [self.near(some, first * MASKS_PER_POINT)]
+        except Exception as problem:
+            if len(some) == 1 or not out_of_memory(problem):
+                raise
+        # Outside of the handler: an exception holds on to all that its frames had on the device.
+        middle = first + len(some) // 2
+        return self.fitting(points, first, middle) + self.fitting(points, middle, end)
 
     def near(self, points: NDArray[np.float64], first_raw: int) -> _Found:
         """One decoder pass: drop by predicted IoU, make masks of the rest, drop by stability."""

@@ -55,6 +55,7 @@ class FakeConfig(ModelConfig):
     Attributes:
         fail_on_width: `embed` fails for slices this wide.
         fail_on_corner: `embed` fails for slices whose pixel (0, 0) has this grey level (red).
+        fits: more prompts than that in one `decode` find no memory.
         fail_on_x: `decode` fails when a prompt's box begins, or its first point lies, in this
             column.
         die_on_width: `embed` ends the whole process for slices this wide, as a crash would.
@@ -69,6 +70,7 @@ class FakeConfig(ModelConfig):
     tiles: int = Field(4, ge=1, le=64)
     fail_on_width: int | None = None
     fail_on_corner: int | None = None
+    fits: int | None = None
     fail_on_x: int | None = None
     die_on_width: int | None = None
     hang_on_width: int | None = None
@@ -114,6 +116,8 @@ class FakeModel:
         """
         if len({prompt_shape(prompt) for prompt in prompts}) != 1:
             raise UserError("prompts of one decoder pass must have the same shape")
+        if self.config.fits is not None and len(prompts) > self.config.fits:
+            raise MemoryError(f"asked to have no room for {len(prompts)} prompts")
         if any(_column(prompt) == self.config.fail_on_x for prompt in prompts):
             raise FakeFailureError(f"asked to fail on column {self.config.fail_on_x}")
         masks = np.stack([self._masks(prompt, embedding) for prompt in prompts])

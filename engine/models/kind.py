@@ -76,8 +76,10 @@ class Kind:
         schema: validates its YAML.
         describe: the card, without building a network in memory where that is possible.
         load: the model on a device (`cpu`, `cuda`, `cuda:N`) at a precision.
+        network: of a request's configuration, what its memory follows from; None: next to nothing.
     """
 
     schema: type[ModelConfig]
     describe: Callable[[Request], Card]
     load: Callable[[Request, str, Precision], Model]
+    network: Callable[[Request], Any] | None = None

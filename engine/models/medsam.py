@@ -189,4 +189,8 @@ def _load(request: Request, device: str, precision: Precision) -> MedSamModel:
     return MedSamModel(_card(request, network, weights), module, numerics, where)
 
 
-KIND = Kind(schema=MedSamConfig, describe=_describe, load=_load)
+def _network(request: Request) -> NetworkConfig:
+    return request.config_as(MedSamConfig).shape()
+
+
+KIND = Kind(schema=MedSamConfig, describe=_describe, load=_load, network=_network)

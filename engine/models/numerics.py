@@ -137,6 +137,13 @@ def products_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype if lower else None, enabled=lower)
 
 
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether a device, or the host, had no memory for what was asked of it."""
+    if isinstance(problem, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(problem, RuntimeError) and "can't allocate memory" in str(problem)
+
+
 def deterministic_cpu() -> None:
     """Give this process one CPU thread for good: what a worker calls once at its start."""
     torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from engine.models.enlarge import enlarged_masks
 from engine.models.everything import segment_everything
 from engine.models.image_encoder import ImageEncoder, in_batches
 from engine.models.kind import Kind, Request
-from engine.models.network import SamConfig, filled_network
+from engine.models.network import NetworkConfig, SamConfig, filled_network
 from engine.models.numerics import Numerics, deterministic, numerics_of, torch_device
 from engine.models.preprocessing import SAM_PREPROCESSING, sam_input
 from engine.models.prompt_decoder import CANDIDATE_TOKENS, PromptDecoder
@@ -31,6 +31,7 @@ class SamModel:
         network: the `segment_anything` Sam module, in evaluation mode on `device`.
         numerics: device, kernels and batch shapes its results depend on.
         on_device: masks stay where the network is; by default on anything but a CPU.
+        encoder, decoder: the network's arithmetic, arranged anew.
     """
 
     def __init__(
@@ -47,8 +48,8 @@ class SamModel:
         self.numerics = numerics
         self.device = device
         self.on_device = device.type != "cpu" if on_device is None else on_device
-        self._encoder = ImageEncoder(network.image_encoder, numerics.torch_dtype)
-        self._decoder = PromptDecoder(network, numerics.torch_dtype)
+        self.encoder = ImageEncoder(network.image_encoder, numerics.torch_dtype)
+        self.decoder = PromptDecoder(network, numerics.torch_dtype)
 
     def embed(self, images: Sequence[Image]) -> list[Embedding]:
         """Encode slices in batches of the fixed shape `numerics.encode_batch`.
@@ -62,9 +63,9 @@ class SamModel:
         size, mean, std = self.card.input_size, self.network.pixel_mean, self.network.pixel_std
         with deterministic(self.device):
             frames = (sam_input(image, size, mean, std) for image in images)
-            encoded = in_batches(self._encoder, frames, self.numerics.encode_batch)
+            encoded = in_batches(self.encoder, frames, self.numerics.encode_batch)
             return [
-                Embedding(self._decoder.prepare(features), *image.shape[:2])
+                Embedding(self.decoder.prepare(features), *image.shape[:2])
                 for features, image in zip(encoded, images, strict=True)
             ]
 
@@ -79,9 +80,9 @@ class SamModel:
         height, width, size = embedding.height, embedding.width, self.card.input_size
         with deterministic(self.device):
             tensors = prompt_tensors(prompts, height, width, size, self.device)
-            attended = self._decoder.attend(embedding.features, tensors)
-            logits = self._decoder.logits(attended, CANDIDATE_TOKENS)
-            iou = self._decoder.predicted_iou(attended)[:, CANDIDATE_TOKENS]
+            attended = self.decoder.attend(embedding.features, tensors)
+            logits = self.decoder.logits(attended, CANDIDATE_TOKENS)
+            iou = self.decoder.predicted_iou(attended)[:, CANDIDATE_TOKENS]
             masks = enlarged_masks(logits, height, width, size, on_device=self.on_device)
             return Candidates(masks, iou.cpu().numpy().astype(np.float32))
 
@@ -89,7 +90,7 @@ class SamModel:
         """Segment the whole slice; equal to SamAutomaticMaskGenerator, without encoding again."""
         with deterministic(self.device):
             return segment_everything(
-                self._decoder, embedding, params, self.card.input_size, self.numerics,
+                self.decoder, embedding, params, self.card.input_size, self.numerics,
                 on_device=self.on_device,
             )  # fmt: skip
 
@@ -125,4 +126,8 @@ def _load(request: Request, device: str, precision: Precision) -> SamModel:
     return SamModel(sam_card(request, config, weights), network, numerics, where)
 
 
-KIND = Kind(schema=SamConfig, describe=_describe, load=_load)
+def _network(request: Request) -> NetworkConfig:
+    return request.config_as(SamConfig).network
+
+
+KIND = Kind(schema=SamConfig, describe=_describe, load=_load, network=_network)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from engine.admission import admit, memory_of, projected
 from engine.models.numerics import numerics_of
 from engine.parity_gate import hold_to_bound
 from engine.parity_sample import measure_parity
@@ -94,6 +95,7 @@ def run_study(
             if pending:
                 started = time.monotonic()
                 session.enter_context(connected(runtime))
+                _admit(planning, runtime, device, len(pending), alone=not cluster)
                 # On a worker: what a model leaves on a GPU goes with its process.
                 hold_to_bound(
                     planning, run.path, device, partial(on_worker, device, measure_parity)
@@ -105,6 +107,14 @@ def run_study(
             if not _cells_pending(run.path):
                 break
     return Outcome(run.path, units_run, total, *_coverage(run.path))
+
+
+def _admit(planning: Planning, runtime: Runtime, device: str, units: int, *, alone: bool) -> None:
+    """Refuse evaluators that would not fit; of a cluster's nodes each must hold one at least."""
+    share = alone and device == "cpu"
+    evaluators = min(actor_count(runtime, device), units) if share else 1
+    there = memory_of(device) if alone else on_worker(device, memory_of, device)
+    admit(projected(planning), evaluators, there)
 
 
 def _cells_pending(run_dir: Path) -> int:

@@ -1,0 +1,92 @@
+"""Evaluators that would not fit are refused before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worlds import toy_collection, write_study
+
+from engine.admission import admit, memory_of, projected
+from engine.cli import run
+from engine.errors import UserError
+from engine.models.memory import Projection
+from engine.models.numerics import numerics_of
+from engine.planning import plan_study, read_study
+
+STUDY = """\
+name: toy
+models: [{name: tiny}, {name: fake, model: FAKE}]
+strategies: [everything, {name: many, kind: points, params: {positive: 300}}, box]
+"""
+
+
+def a_projection(world: Path, text: str) -> Projection | None:
+    study = read_study(write_study(world, text))
+    return projected(plan_study(study, world / "c.zarr", numerics_of("cpu")))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("admission")
+    toy_collection(folder / "c.zarr", cases=1, slices=1)
+    return folder
+
+
+def test_a_study_s_heaviest_work_is_projected(world: Path) -> None:
+    whole = a_projection(world, STUDY)
+    prompts = a_projection(world, STUDY.replace("everything, ", ""))
+    boxes = a_projection(
+        world,
+        STUDY.replace("everything, {name: many, kind: points, params: {positive: 300}}, ", ""),
+    )
+    assert whole is not None
+    assert prompts is not None
+    assert boxes is not None
+    assert whole.everything > 0 == prompts.everything
+    assert whole.decode == prompts.decode > boxes.decode
+    two = a_projection(world, STUDY.replace("{name: tiny}", "{name: tiny}, {name: tiny_s}"))
+    assert two is not None
+    assert two.weights > whole.weights
+    assert a_projection(world, STUDY.replace("{name: tiny}, ", "")) is None, "no network"
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    one = Projection(weights=10, encode=50, decode=20, everything=0, reserved=40)
+    admit(one, 2, 2 * 100 * 100 // 95 + 1)
+    admit(None, 1000, 1)
+    with pytest.raises(UserError, match="more memory than there is") as caught:
+        admit(one, 2, 200)
+    assert "for each of 2" in str(caught.value)
+    assert "--actors" in str(caught.value)
+
+
+def test_memory_of_this_machine_is_known() -> None:
+    assert 2**28 < memory_of("cpu") < 2**50
+    with pytest.raises(UserError, match="device"):
+        memory_of("abacus")
+
+
+def test_a_run_says_so_before_it_starts(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan states the projection; the evaluation is refused, and nothing is committed."""
+    import engine.pipeline.run as pipeline
+
+    study = write_study(world, STUDY)
+    asked = [str(study), "-c", str(world / "c.zarr")]
+    assert run(["plan", *asked]) == 0
+    assert "memory of an evaluator, at most: 1," in capsys.readouterr().out
+
+    def small(_: str) -> int:
+        return 2**29
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was started")
+
+    monkeypatch.setattr(pipeline, "memory_of", small)
+    monkeypatch.setattr(pipeline, "_evaluate", never)
+    assert run(["evaluate", *asked, "--out", str(tmp_path / "run"), "--actors", "1"]) == 2
+    assert "more memory than there is" in capsys.readouterr().err
+    assert not list((tmp_path / "run").rglob("*.json*manifest*"))
