@@ -222,13 +222,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         line, ms = scoring_row(bench, model, 4 if said.quick else 64)
         print(line, flush=True)
         best[name].append(ms)
-    print(
-        "\n| weights | blobs | Dice float32 | bfloat16 minus float32 | largest |\n|---|---|---|---|---|"
-    )
+    print("\n| weights | blobs | Dice float32 | bfloat16 minus float32 | largest |")
+    print("|---|---|---|---|---|")
     print(precision_row(said.device, 2 if said.quick else 50))
-    print(
-        f"\n| model | hours for {COSMOS[0]:,} slices, {COSMOS[1]:,} masks, six strategies |\n|---|---|"
-    )
+    print(f"\n| model | hours for {COSMOS[0]:,} slices, {COSMOS[1]:,} masks, six strategies |")
+    print("|---|---|")
     for name, (encode, decode, everything, score) in best.items():
         ms = COSMOS[0] * (encode + everything) + COSMOS[1] * TRIALS * (decode + score)
         print(f"| {name} | {ms / 3.6e6:,.1f} |")
