@@ -174,3 +174,19 @@ def _checksums(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     monkeypatch.undo()
     monkeypatch.setattr(PartStore, "verify", noted)
     return read
+
+
+@pytest.mark.parametrize(("column", "value"), [("modality", "MR"), ("subject_id", "one")])
+def test_moments_follow_a_catalog_that_names_cases_otherwise(
+    half: Half, column: str, value: str
+) -> None:
+    made, donor, missing = half
+    path = made.catalog / "cases.parquet"
+    cases = pq.read_table(path)
+    place = cases.column_names.index(column)
+    pq.write_table(
+        cases.set_column(place, column, pa.array([value] * len(cases), cases[column].type)), path
+    )
+    commit(made, donor, missing[:1])
+    made.build()
+    check_equal(made)
