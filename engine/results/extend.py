@@ -86,10 +86,14 @@ def begin_extended(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 _KEYS = """
-    SELECT 'object' AS what, count(*) AS n, bit_xor(hash(object_key, object_id)) AS keys
+    SELECT 'object' AS what, count(*) AS n,
+           bit_xor(hash(object_key, object_id, slice_id, structure)) AS keys
     FROM objects
     UNION ALL
-    SELECT 'slice', count(*), bit_xor(hash(slice_key, slice_id)) FROM slices"""
+    SELECT 'slice', count(*), bit_xor(hash(slice_key, slice_id, case_id)) FROM slices
+    UNION ALL
+    SELECT 'case', count(*), bit_xor(hash(case_id, dataset, modality, subject_id)) FROM cases"""
+"""Of rows that are kept, the keys; of the moments that are kept, what they are summed by."""
 
 
 def check_cells(connection: duckdb.DuckDBPyConnection) -> None:
@@ -102,7 +106,7 @@ def check_cells(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def check_keys(connection: duckdb.DuckDBPyConnection) -> None:
-    """Raise ChangedError where objects or slices have other keys than in the rows that are kept."""
+    """Raise ChangedError where objects, slices or cases are others than in what is kept."""
     ((other,),) = connection.execute(
         f"SELECT count(*) FROM (FROM kept_keys EXCEPT ({_KEYS}))"
     ).fetchall()
