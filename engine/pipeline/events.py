@@ -32,23 +32,19 @@ from engine.errors import text_of
 
 NAME = "events.jsonl"
 
-FIELDS: Mapping[str, frozenset[str]] = {
-    "run_begun": frozenset({"study", "collection", "version", "device", "host", "pid", "units"}),
-    "pass_begun": frozenset({"units", "slices", "trials", "evaluators"}),
-    "unit": frozenset(
-        {
-            "unit_id", "slices", "cells", "done", "failed", "seconds", "stages", "failures",
-            "attempts", "worker", "peak_memory_bytes",
-        }
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "run_begun": ("study", "collection", "version", "device", "host", "pid", "units"),
+    "pass_begun": ("units", "slices", "trials", "evaluators"),
+    "unit": (
+        "unit_id", "slices", "cells", "done", "failed", "seconds", "stages", "failures",
+        "attempts", "worker", "peak_memory_bytes",
     ),
-    "worker_lost": frozenset({"worker", "unit_id", "how"}),
-    "worker_recycled": frozenset({"worker", "why"}),
-    "set_aside": frozenset({"manifest", "reason"}),
-    "run_ended": frozenset(
-        {"outcome", "error", "units_run", "expected", "done", "failed", "pending"}
-    ),
+    "worker_lost": ("worker", "unit_id", "how"),
+    "worker_recycled": ("worker", "why"),
+    "set_aside": ("manifest", "reason"),
+    "run_ended": ("outcome", "error", "units_run", "expected", "done", "failed", "pending"),
 }  # fmt: skip
-"""Fields of every event, all of them always there."""
+"""Fields of every event, all of them always there, in this order."""
 
 
 class EventLog:
@@ -69,10 +65,11 @@ class EventLog:
             OSError: the run directory cannot be written.
             ValueError: fields that the schema does not have.
         """
-        if set(fields) != FIELDS[event]:
-            raise ValueError(f"event {event} has the fields {sorted(FIELDS[event])}")
+        if fields.keys() != set(FIELDS[event]):
+            raise ValueError(f"event {event} has the fields {', '.join(FIELDS[event])}")
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"at": at, "event": event, **fields}, allow_nan=False)
+        record = {"at": at, "event": event, **{name: fields[name] for name in FIELDS[event]}}
+        line = json.dumps(record, allow_nan=False)
         self._stream.write(line.encode() + b"\n")
         self._stream.flush()
 

@@ -45,7 +45,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     """Every line, parsed: each must be whole and have the fields of its event."""
     found = [json.loads(line) for line in path.read_bytes().splitlines()]
     for event in found:
-        assert event.keys() == FIELDS[event["event"]] | {"at", "event"}
+        assert tuple(event) == ("at", "event", *FIELDS[event["event"]])
         assert datetime.fromisoformat(event["at"]).tzinfo is not None
     return found
 
