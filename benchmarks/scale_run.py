@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not collection.exists():
         with measured("ingest"):
             cases = range(-(-said.slices // SLICES_PER_CASE))
-            ingest_cases(INFO, [_case(number) for number in cases], collection)
+            ingest_cases(INFO, [case(number, SLICES_PER_CASE) for number in cases], collection)
     (said.folder / "fake.yaml").write_text("kind: fake\n")
     study.write_text(STUDY.format(fake=said.folder / "fake.yaml"))
     for turn in ("run", "again"):
@@ -64,12 +64,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 sys.stdout.write(f"{part[0][0]:.0f}-{part[-1][0]:.0f} s: {part[-1][1]:.0f} MiB\n")
 
 
-def _case(number: int) -> CuratedCase:
+def case(number: int, slices: int) -> CuratedCase:
     """Noise with a disc in every slice, at a place of its own."""
     rng = np.random.default_rng(number)
-    image = rng.integers(-200, 200, (SLICES_PER_CASE, SIZE, SIZE)).astype(np.int16)
+    image = rng.integers(-200, 200, (slices, SIZE, SIZE)).astype(np.int16)
     y, x = np.mgrid[:SIZE, :SIZE]
-    cy, cx = rng.integers(14, SIZE - 14, (2, SLICES_PER_CASE, 1, 1))
+    cy, cx = rng.integers(14, SIZE - 14, (2, slices, 1, 1))
     labels = ((y - cy) ** 2 + (x - cx) ** 2 <= 100).astype(np.uint8)[None]
     name = f"case{number:04}"
     return CuratedCase(

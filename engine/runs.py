@@ -1,6 +1,7 @@
 """A run directory: which study and collection it belongs to, and building its database.
 
-Layout: `study.yaml run.json parts/ results-*.duckdb results.duckdb report.html gallery/ run.log`.
+Layout: `study.yaml run.json parts/ results-*.duckdb results.duckdb report.html gallery/ run.log
+events.jsonl`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 
 import engine
 from engine.errors import UserError, text_of
-from engine.files import exclusive_lock, replace_file
+from engine.files import exclusive_lock, is_locked, replace_file
 from engine.parity_gate import stored_parity
 from engine.plan import algorithm_versions
 from engine.planning import Planning, read_study
@@ -30,7 +31,7 @@ from engine.study import Study
 log = logging.getLogger(__name__)
 
 _RECORD = "run.json"
-_LEFTOVERS = {"driver.lock", "run.log"}
+_LEFTOVERS = {"driver.lock", "run.log", "events.jsonl"}
 """What a run that ended before it began may leave in its folder."""
 
 
@@ -187,3 +188,8 @@ def driver_lock(run_dir: Path) -> Iterator[None]:
                 remedy="wait until it ends, or choose another --out",
             )
         yield
+
+
+def driver_at_work(run_dir: Path) -> bool:
+    """Whether a driver holds the run directory."""
+    return is_locked(run_dir / "driver.lock")

@@ -20,7 +20,7 @@ from engine.errors import UserError
 from engine.files import exclusive_lock, replace_file
 from engine.pipeline.run import Outcome
 from engine.planning import read_study
-from engine.runs import RunDir, driver_lock, log_to_file
+from engine.runs import RunDir, driver_at_work, driver_lock, log_to_file
 
 ROOT = Path(__file__).resolve().parent.parent
 HOLD = """\
@@ -134,6 +134,14 @@ def test_one_driver_at_a_time(run: RunDir) -> None:
         assert f"process {os.getpid()}" in str(caught.value.got)
     with driver_lock(run.path):
         pass
+
+
+def test_to_ask_for_the_driver_does_not_keep_it_out(run: RunDir) -> None:
+    assert not driver_at_work(run.path), "no lock was ever taken"
+    for _ in range(2):
+        with driver_lock(run.path):
+            assert driver_at_work(run.path)
+        assert not driver_at_work(run.path)
 
 
 def test_a_driver_that_failed_gives_the_run_back(run: RunDir) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,8 @@ from engine.models.registry import load_model
 from engine.pipeline.age import RECYCLED, Age
 from engine.pipeline.cluster import lost, this_node
 from engine.pipeline.datasource import unpack, unpack_task
+from engine.pipeline.metrics import Metrics
+from engine.pipeline.receipt import MACHINE_LOST, Effort, Lost, peak_memory_bytes, receipt_of
 from engine.pipeline.watchdog import Watchdog
 from engine.plan import UnitTask, algorithm_versions
 from engine.results.attempts import Attempt, begin, forget
@@ -35,19 +36,6 @@ log = logging.getLogger(__name__)
 
 LONGEST_DELAY_S = 60.0
 """Between two tries of a unit."""
-
-RECEIPT = pa.schema(
-    [
-        pa.field("unit_id", pa.string()),
-        pa.field("slices", pa.int64()),
-        pa.field("cells", pa.int64()),
-        pa.field("done", pa.int64()),  # trials
-        pa.field("failed", pa.int64()),  # trials
-        pa.field("seconds", pa.float64()),
-        pa.field("attempts", pa.int64()),
-        pa.field("worker", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -73,8 +61,8 @@ class Assignment:
 class EvaluatorActor:
     """Loads the models once; each call evaluates and commits one unit, then returns its receipt.
 
-    Before it takes a unit, a worker that has done `recycle_units`, or has grown too large, ends
-    itself: Ray starts another in its place and hands it the same unit.
+    A worker that has done `recycle_units`, or has grown too large, says so in its receipt and ends
+    itself when it is given another unit: Ray starts another in its place and hands it that unit.
     """
 
     def __init__(self, assignment: Assignment) -> None:
@@ -88,44 +76,53 @@ class EvaluatorActor:
             assignment.study, load_models(assignment), assignment.numerics, self._watchdog.beat
         )
         self._age = Age(assignment.recycle_units)
+        self._too_old: str | None = None
+        self._metrics = Metrics()
 
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
-        if (reason := self._age.over()) is not None:
-            log.info("%s starts anew before unit %s: %s", self._worker, task.unit_id, reason)
+        if self._too_old is not None:
+            log.info("%s starts anew before %s: %s", self._worker, task.unit_id, self._too_old)
             os._exit(RECYCLED)
         self._watchdog.beat()
         try:
-            attempts, cells = self._attempts(task, row)
-            seconds = time.perf_counter() - started
+            before = self._begin(task)
+            attempts, cells = self._attempts(task, row, before)
+            evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
         finally:
             self._watchdog.rest()
         forget(self._store.store, task.unit_id)
         self._age.add_unit()
-        trials = [rows for rows in cells if not rows.planned.cell.is_factors]
-        receipt = {
-            "unit_id": task.unit_id,
-            "slices": len(task),
-            "cells": len(cells),
-            "done": sum(rows.done for rows in trials),
-            "failed": sum(rows.failed for rows in trials),
-            "seconds": seconds,
-            "attempts": attempts,
-            "worker": self._worker,
-        }
-        return pa.Table.from_pylist([receipt], schema=RECEIPT)
+        self._too_old = self._age.over()
+        ended = time.perf_counter()
+        effort = Effort(
+            self._worker, attempts, before, ended - started, ended - evaluated, self._too_old
+        )
+        receipt = receipt_of(task.unit_id, len(task), cells, effort)
+        self._metrics.add(receipt.to_pylist()[0])
+        return receipt
 
-    def _attempts(self, task: UnitTask, row: pa.Table) -> tuple[int, list[CellRows]]:
+    def _begin(self, task: UnitTask) -> list[Lost]:
+        """Mark the beginning; returns the workers that began this unit and did not finish it."""
+        attempt = Attempt(task.unit_id, this_node(), self._worker, time.time())
+        before = begin(self._store.store, attempt)
+        return [Lost(one.worker, self._how(one)) for one in before]
+
+    def _how(self, attempt: Attempt) -> str:
+        if lost(attempt.node):
+            return MACHINE_LOST
+        return "stalled" if self._watchdog.ended(attempt.worker) else "died"
+
+    def _attempts(
+        self, task: UnitTask, row: pa.Table, before: Sequence[Lost]
+    ) -> tuple[int, list[CellRows]]:
         """Try a unit a few times, waiting longer each time; what still fails becomes failure rows.
 
         A worker that died with its machine is no attempt: the machine was lost, not the unit bad.
         """
-        before = begin(
-            self._store.store, Attempt(task.unit_id, this_node(), self._worker, time.time())
-        )
-        died = sum(not lost(attempt.node) for attempt in before)
+        died = sum(one.how != MACHINE_LOST for one in before)
         attempt = died + 1
         if died >= self._assignment.attempts:
             problem = SamscopeError(
@@ -186,7 +183,7 @@ class EvaluatorActor:
             "pid": os.getpid(),
             "attempts": attempts,
             "seconds": dict(rows.seconds),
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": peak_memory_bytes(),
         }
         self._store.commit(
             rows.planned.cell,

@@ -21,6 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from engine.pipeline.tally import Tally
 from engine.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ def track(
 ) -> Iterator[Mapping[str, Any]]:
     """Pass receipts through and show slices/s, trials, failures and the remaining time.
 
-    Remaining time goes by trials: slices differ in their number of objects a hundredfold.
+    The rate counts from the first moment, start-up included.
 
     Args:
         where: what is at work, in words, for when no unit has ended for a while.
@@ -71,13 +72,14 @@ def _bar(
     )  # fmt: skip
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=total.trials, slices="starting", failed=0)
-        tally = _Tally()
+        tally, started = Tally(), time.monotonic()
         for receipt in receipts:
             tally.add(receipt)
+            rate = tally.rate(time.monotonic() - started)
             progress.update(
                 bar,
                 completed=tally.trials,
-                slices=f"{tally.slices}/{total.slices} slices at {tally.rate:.2f}/s",
+                slices=f"{tally.slices}/{total.slices} slices at {rate:.2f}/s",
                 failed=tally.failed,
             )
             yield receipt
@@ -115,44 +117,16 @@ def _heartbeat(where: Callable[[], str]) -> Iterator[threading.Event]:
 
 
 def _logged(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
-    tally = _Tally()
+    tally, started = Tally(), time.monotonic()
     last = 0.0
     for receipt in receipts:
         tally.add(receipt)
         if tally.units == total.units or time.monotonic() - last >= _LINE_EVERY_S:
             last = time.monotonic()
+            elapsed = last - started
             log.info(
                 "%d of %d units, %d of %d slices, %.2f slices/s, %d trials, %d failed, %.0f s left",
-                tally.units, total.units, tally.slices, total.slices, tally.rate,
-                tally.done, tally.failed, tally.seconds_left(total.trials),
+                tally.units, total.units, tally.slices, total.slices, tally.rate(elapsed),
+                tally.done, tally.failed, tally.seconds_left(total.trials, elapsed),
             )  # fmt: skip
         yield receipt
-
-
-class _Tally:
-    """Running sums; the rate counts from the first moment, start-up included."""
-
-    def __init__(self) -> None:
-        self.units = self.slices = self.done = self.failed = 0
-        self._started = time.monotonic()
-
-    def add(self, receipt: Mapping[str, Any]) -> None:
-        self.units += 1
-        self.slices += receipt["slices"]
-        self.done += receipt["done"]
-        self.failed += receipt["failed"]
-
-    @property
-    def trials(self) -> int:
-        """Trials dealt with."""
-        return self.done + self.failed
-
-    def seconds_left(self, trials: int) -> float:
-        """Time for the rest of `trials` at the rate so far."""
-        elapsed = time.monotonic() - self._started
-        return elapsed * (trials - self.trials) / max(self.trials, 1)
-
-    @property
-    def rate(self) -> float:
-        """Slices per second so far."""
-        return self.slices / max(time.monotonic() - self._started, 1e-9)

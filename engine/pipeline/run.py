@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+import engine
 from engine.admission import admit, memory_of, projected
 from engine.models.numerics import numerics_of
 from engine.parity_gate import hold_to_bound
@@ -24,6 +27,7 @@ from engine.pipeline.cluster import (
     on_cluster,
     on_worker,
 )
+from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
 from engine.plan import Plan, algorithm_versions
@@ -73,7 +77,12 @@ def run_study(
     """
     ground = lay_ground(read_study(study_path), collection)
     run = RunDir.prepare(out, collection)
-    with driver_lock(run.path), log_to_file(run.path), ExitStack() as session:
+    with (
+        driver_lock(run.path),
+        log_to_file(run.path),
+        logged_events(run.path) as events,
+        ExitStack() as session,
+    ):
         cluster = on_cluster(runtime)
         if cluster:
             session.enter_context(connected(runtime))
@@ -87,6 +96,7 @@ def run_study(
         )
         run.begin(ground.study)
         total, units_run = len(planning.plan.units), 0
+        _begun(events, planning, device, total)
         # The finaliser reads every byte, and may set aside what a listing took for sound: that is
         # evaluated at once, but once only, because a disk that damages it again is broken.
         for retry_failed in (runtime.retry_failed, False):
@@ -100,13 +110,41 @@ def run_study(
                 hold_to_bound(
                     planning, run.path, device, partial(on_worker, device, measure_parity)
                 )
-                _evaluate(planning, pending, run, runtime, device, console)
+                _evaluate(planning, pending, run, runtime, device, console, events)
                 run = run.worked(time.monotonic() - started)
                 units_run += len(pending)
             finalise(run, planning)
             if not _cells_pending(run.path):
                 break
-    return Outcome(run.path, units_run, total, *_coverage(run.path))
+        outcome = Outcome(run.path, units_run, total, *_coverage(run.path))
+        _ended(events, outcome)
+    return outcome
+
+
+def _begun(events: EventLog, planning: Planning, device: str, units: int) -> None:
+    events.write(
+        "run_begun",
+        study=planning.plan.study.name,
+        collection=str(planning.collection),
+        version=engine.__version__,
+        device=device,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        units=units,
+    )
+
+
+def _ended(events: EventLog, outcome: Outcome) -> None:
+    events.write(
+        "run_ended",
+        outcome="finished",
+        error=None,
+        units_run=outcome.units_run,
+        expected=outcome.expected,
+        done=outcome.done,
+        failed=outcome.failed,
+        pending=outcome.pending,
+    )
 
 
 def _admit(planning: Planning, runtime: Runtime, device: str, units: int, *, alone: bool) -> None:
@@ -164,6 +202,7 @@ def _evaluate(
     runtime: Runtime,
     device: str,
     console: Console,
+    events: EventLog,
 ) -> None:
     plan: Plan = planning.plan
     assignment = Assignment(
@@ -176,10 +215,18 @@ def _evaluate(
         runtime.patience_s,
         runtime.recycle_units,
     )
-    receipts = stream(str(planning.collection), pending, assignment, actor_count(runtime, device))
+    actors = min(actor_count(runtime, device), len(pending))
+    events.write(
+        "pass_begun",
+        units=len(pending),
+        slices=pending.n_slices,
+        trials=pending.n_trials,
+        evaluators=actors,
+    )
+    receipts = stream(str(planning.collection), pending, assignment, actors)
     store = PartStore(run.path).store
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
-        log.debug("receipt %s", receipt)
+        events.unit(receipt)
 
 
 def _oldest(store: Store) -> str:

@@ -33,7 +33,7 @@ def stream(
     receipts = units.map_batches(
         EvaluatorActor,
         fn_constructor_args=(assignment,),
-        compute=ActorPoolStrategy(size=min(actors, len(tasks))),
+        compute=ActorPoolStrategy(size=actors),
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,

@@ -25,7 +25,7 @@ class Watchdog:
 
     def __init__(self, patience_s: float, folder: Path) -> None:
         self._patience_s = patience_s
-        self._path = folder / f"stalled-{os.getpid()}.txt"
+        self._path = folder / _name(os.getpid())
         self._file: IO[str] | None = None
         self._wound = float("-inf")
 
@@ -48,3 +48,14 @@ class Watchdog:
             self._file.close()
             self._file = None
             self._path.unlink(missing_ok=True)
+
+    def ended(self, worker: str) -> bool:
+        """Whether the worker (`host:pid`) was ended by its watchdog: it has left a tale."""
+        try:
+            return self._path.with_name(_name(worker.rpartition(":")[2])).stat().st_size > 0
+        except OSError:
+            return False
+
+
+def _name(pid: int | str) -> str:
+    return f"stalled-{pid}.txt"

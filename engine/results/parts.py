@@ -175,4 +175,7 @@ class PartStore:
         record = canonical_json({"reason": reason, "manifest": content}).encode()
         self.store.create(f"{name}.{secrets.token_hex(4)}.set-aside", record)
         self.store.delete(name)
-        _log.warning("set aside %s: %s; its cell is pending again", name, reason)
+        _log.warning(
+            "set aside %s: %s; its cell is pending again",
+            name, reason, extra={"set_aside": name, "reason": reason},
+        )  # fmt: skip

@@ -21,8 +21,9 @@ from engine.collection.reading import read_slices
 from engine.errors import SamscopeError
 from engine.evaluate import Evaluator
 from engine.models.numerics import numerics_of
-from engine.pipeline.actor import RECEIPT, Assignment, EvaluatorActor, load_models
+from engine.pipeline.actor import Assignment, EvaluatorActor, load_models
 from engine.pipeline.datasource import read_unit
+from engine.pipeline.receipt import RECEIPT
 from engine.pipeline.run import _coverage
 from engine.plan import UnitTask, algorithm_versions
 from engine.planning import Planning, plan_study, read_study
@@ -149,9 +150,12 @@ def test_a_unit_is_committed_as_evaluated(desk: Desk) -> None:
     receipt = desk.work()
     assert receipt.pop("seconds") > 0
     assert receipt.pop("worker")
+    assert receipt.pop("peak_memory_bytes") > 10**7
+    spent = dict(receipt.pop("stages"))
+    assert spent.pop("commit") > 0
     assert receipt == {
         "unit_id": desk.task.unit_id, "slices": 2, "cells": 4, "done": TRIALS, "failed": 0,
-        "attempts": 1,
+        "failures": [], "attempts": 1, "lost": [], "recycled": None,
     }  # fmt: skip
     manifests, expected = desk.manifests(), desk.rows()
     assert manifests.keys() == expected.keys() == {"factors", "everything", "point_1", "box"}

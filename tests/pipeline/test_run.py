@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -19,7 +20,9 @@ from worlds import INFO, STUDY, toy_collection, volume, write_study
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_cases
 from engine.commands.report import report_command
+from engine.commands.status import status_command
 from engine.errors import UserError
+from engine.pipeline.events import NAME, read_events
 from engine.pipeline.run import run_study
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
@@ -66,6 +69,26 @@ def test_as_many_actors_as_cpus_give_the_same_results(
     assert results(tmp_path / "run").equals(results(undisturbed))
 
 
+def test_events_add_up_to_the_ledger(undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    units = events(undisturbed, "unit")
+    manifests = list(PartStore(undisturbed).manifests())
+    trials = [m for m in manifests if not m.cell.is_factors]
+    assert {u["unit_id"] for u in units} == {m.cell.unit_id for m in manifests}
+    assert sum(u["done"] for u in units) == sum(m.done for m in trials)
+    assert sum(u["failed"] for u in units) == sum(m.failed for m in trials)
+    assert sum(u["cells"] for u in units) == len(manifests)
+    for stage in ("embed", "decode", "score", "factors"):
+        told = sum(u["stages"][stage] for u in units)
+        assert told == pytest.approx(sum(m.info["seconds"].get(stage, 0) for m in manifests))
+    (begun,), (ended,) = events(undisturbed, "pass_begun"), events(undisturbed, "run_ended")
+    assert (begun["trials"], begun["units"]) == (ended["done"], len(units))
+    assert begun["slices"] == sum(u["slices"] for u in units)
+    assert status_command(undisturbed) == 0
+    said = capsys.readouterr().out
+    assert "'toy': finished" in said
+    assert "6 of 6 units, 12 of 12 slices" in said
+
+
 def test_a_finished_run_runs_nothing_again(
     undisturbed: Path, collection: Path, tmp_path: Path, console: Console
 ) -> None:
@@ -97,6 +120,8 @@ def test_a_torn_part_is_set_aside_and_redone(
     outcome = run_study(write_study(tmp_path), collection, undisturbed, Runtime(), console)
     assert (outcome.units_run, outcome.done) == (1, outcome.expected)
     assert results(undisturbed).equals(before)
+    (aside,) = events(undisturbed, "set_aside")
+    assert aside["manifest"] == victim.name
 
 
 def test_a_byte_that_changed_is_found_by_the_finaliser_and_redone_in_the_same_run(
@@ -193,6 +218,7 @@ def test_a_unit_that_kills_its_workers_becomes_failure_rows(
         " JOIN cases USING (case_id) WHERE model = 'fake' GROUP BY ALL",
     ).to_pylist()
     assert [(f["stage"], f["dataset"]) for f in failed] == [("worker", "wide")]
+    assert [event["how"] for event in events(tmp_path / "run", "worker_lost")] == ["died"] * 2
     assert not list((tmp_path / "run/parts/_attempts").rglob("[0-9]*"))
 
 
@@ -212,6 +238,7 @@ def test_a_unit_that_hangs_is_given_up_and_the_others_go_on(
     told = [path.read_text() for path in (tmp_path / "run/logs").glob("stalled-*.txt")]
     assert len(told) == 2
     assert all("fake.py" in text for text in told)
+    assert [event["how"] for event in events(tmp_path / "run", "worker_lost")] == ["stalled"] * 2
 
 
 @pytest.mark.timeout(240)
@@ -226,6 +253,13 @@ def test_workers_that_start_anew_lose_nothing(
     units = run_sql(tmp_path / "run", "SELECT pid, count(DISTINCT unit_id) n FROM units GROUP BY 1")
     assert max(units["n"].to_pylist()) <= 2
     assert len(units) >= 3
+    recycled = events(tmp_path / "run", "worker_recycled")
+    assert {event["why"] for event in recycled} == {"2 units done"}
+    assert len(recycled) == 3
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    return [event for event in read_events(run / NAME) if event["event"] == kind]
 
 
 def wide() -> CuratedCase:
