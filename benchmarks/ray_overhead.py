@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for ground in grounds:
         ground.lay()
     # Ray's workers step back behind other processes; the plain loop does not.
-    os.environ["RAY_WORKER_NICENESS"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  Ray spells it so
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     print(
         "| ms a slice | plain, s a unit | efficiency: two runs | within a run | busy "
