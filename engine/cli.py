@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from engine import __version__
-from engine.errors import SamscopeError
+from engine.errors import SamscopeError, no_room
 from engine.stores import local_folder, place_of
 from engine.study import Runtime
 
@@ -96,7 +96,10 @@ def run(argv: list[str]) -> int:
     except SamscopeError as mistake:
         errors.print(f"[bold red]error:[/] {_escape(str(mistake))}")
         return MISTAKE
-    except Exception:
+    except Exception as problem:
+        if (full := no_room(problem)) is not None:
+            errors.print(f"[bold red]error:[/] {_escape(str(full))}")
+            return MISTAKE
         logging.getLogger("samscope").exception("internal error, please report it")
         return BUG
     if code == INTERRUPTED:  # Typer's answer to Ctrl-C, without a word

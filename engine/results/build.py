@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from engine.errors import no_room
 from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
 from engine.results.extend import (
@@ -75,7 +76,7 @@ def build(
         store: the ledger; by default that of `out_dir`.
 
     Raises:
-        UserError: the catalog lacks a table or the plan's objects.
+        UserError: the catalog lacks a table or the plan's objects, or the disk is full.
         CorruptDataError: a NaN or infinity, or rows that do not fit the plan.
     """
     tables = ParquetCatalog(catalog) if isinstance(catalog, Path) else catalog
@@ -91,6 +92,8 @@ def build(
             _remove(temporary)
             committed = _fill(temporary, run, plan, tables, parts, extended=False)
         target = publish(temporary, out_dir)
+    except duckdb.Error as problem:
+        raise no_room(problem, str(out_dir)) or problem from problem
     finally:
         _remove(temporary)
     _log.info("published %s: %d of %d cells", target, committed, len(plan.cells))
@@ -128,6 +131,8 @@ def _fill(
         for name in (SEEN, *VIEWS):
             connection.execute(view_sql(name))
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
+        # Closing would do it too, but says nothing when there is no room for it.
+        connection.execute("CHECKPOINT")
     return int(committed)
 
 
