@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -149,7 +150,8 @@ def _fetch(store: ObjectStore, pointer: Pointer, path: Path) -> Path:
             remedy="make room, or set XDG_CACHE_HOME to another folder",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
     _forget_old(path.parent)
     return path
 

@@ -75,26 +75,27 @@ class ObjectStore:
 
         try:
             with self._reached(name):
-                return str(self._conditional(name, data, mode))
+                return str(self.client.put(name, data, mode=mode)["e_tag"])
         except (AlreadyExistsError, PreconditionError):
-            return self._ours(name, data)
-        except FileNotFoundError:  # the object of the tag is gone
-            return None
-        except UserError:
-            if (tag := self._ours(name, data)) is None:
+            return self._ours(name, data)[0]
+        except FileNotFoundError:
+            if mode == "create":  # no bucket
                 raise
-            return tag
+            return None  # the object of the tag is gone
+        except UserError:
+            ours, there = self._ours(name, data)
+            before = None if isinstance(mode, str) else mode["e_tag"]
+            if ours is None and there == before:  # not written, or not yet
+                raise
+            return ours
 
-    def _conditional(self, name: str, data: bytes, mode: str | dict[str, str]) -> str:
-        return str(self.client.put(name, data, mode=mode)["e_tag"])
-
-    def _ours(self, name: str, data: bytes) -> str | None:
-        """The tag of an object that holds exactly these bytes."""
+    def _ours(self, name: str, data: bytes) -> tuple[str | None, str | None]:
+        """The tag of an object if it holds exactly these bytes, and its tag in any case."""
         try:
             found, tag = self.fetch(name)
         except FileNotFoundError:
-            return None
-        return tag if found == data else None
+            return None, None
+        return (tag if found == data else None), tag
 
     def get(self, name: str) -> bytes:
         return self.fetch(name)[0]
