@@ -235,6 +235,7 @@ def renewed(store: ObjectStore, name: str, patience: float = 0.5) -> tuple[Holde
     found = read_lease(store, name)
     if found is None or not found[0].held:
         return (found and found[0]), False
+    log.info("waiting for a sign of life of %s", found[0])
     return found[0], bool(_watch(store, name, found, found[0].ttl_s * patience))
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -87,6 +87,8 @@ def run_study(
         logged_events(run.path) as events,
         ExitStack() as session,
     ):
+        # Who held it before may have begun, or gone on with, this run since it was looked at.
+        run = replace(RunDir.prepare(out, collection), path=run.path)
         cluster = on_cluster(runtime)
         if cluster:
             session.enter_context(connected(runtime))
@@ -98,6 +100,7 @@ def run_study(
             if cluster
             else numerics_of(device, precision)
         )
+        hold.check()
         run.begin(ground.study)
         total, units_run = len(planning.plan.units), 0
         _begun(events, planning, device, total)

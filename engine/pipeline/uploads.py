@@ -72,8 +72,10 @@ def sent_along(run: RunDir) -> Iterator[None]:
     uploads, ended = Uploads(run, ObjectStore(run.address)), threading.Event()
 
     def send() -> None:
-        while not ended.wait(EVERY_S):
+        pause = EVERY_S / 16  # who asks for the status of a run wants to see it begin
+        while not ended.wait(pause):
             _tried(uploads)
+            pause = min(EVERY_S, 2 * pause)
 
     thread = threading.Thread(target=send, name="uploads", daemon=True)
     thread.start()

@@ -30,14 +30,7 @@ class LocalStore:
         return str(self.root)
 
     def _at(self, name: str) -> Path:
-        if name.startswith("/") or ".." in name.split("/"):
-            raise CorruptDataError(
-                "a name leads out of its folder",
-                where=str(self.root),
-                got=name,
-                expected="a name below the folder",
-                remedy="take this collection or run from a source you trust",
-            )
+        stay_below(str(self.root), name)
         return self.root / name
 
     def put(self, name: str, data: bytes) -> None:
@@ -116,6 +109,18 @@ class LocalStore:
             left.unlink(missing_ok=True)
         for left in self._at(folder).glob(".*.removed"):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def stay_below(root: str, name: str) -> None:
+    """Raises CorruptDataError where a name leads out of its folder."""
+    if name.startswith("/") or ".." in name.split("/"):
+        raise CorruptDataError(
+            "a name leads out of its folder",
+            where=root,
+            got=name,
+            expected="a name below the folder",
+            remedy="take this collection or run from a source you trust",
+        )
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

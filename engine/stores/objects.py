@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import UserError
-from engine.stores.local import files_of
+from engine.stores.local import files_of, stay_below
 
 _SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _AT_ONCE, _AHEAD = 16, 512
@@ -204,6 +204,7 @@ class ObjectStore:
         """
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
+        stay_below(self.url, name)
         try:
             yield
         except (AlreadyExistsError, PreconditionError):
