@@ -161,7 +161,9 @@ class PartStore:
             return None
 
     def sound(
-        self, manifests: Iterable[Manifest], checksums: Callable[[Manifest], bool]
+        self,
+        manifests: Iterable[Manifest],
+        checksums: Callable[[Manifest], bool] = lambda manifest: True,
     ) -> Iterator[Manifest]:
         """Those whose files are as committed; the others are set aside.
 
@@ -191,13 +193,6 @@ class PartStore:
                 if digest != part.sha256:
                     return f"{part.name} has SHA-256 {digest}, its manifest says {part.sha256}"
         return None
-
-    def verify(self, manifest: Manifest, *, checksums: bool = True) -> bool:
-        """True when all files are as committed; otherwise the manifest is set aside."""
-        reason = self.problem(manifest, checksums=checksums)
-        if reason is not None:
-            self.set_aside(manifest, reason)
-        return reason is None
 
     def set_aside(self, manifest: Manifest, reason: str) -> None:
         """Take a cell out of the ledger, so that it is pending again; its reason is kept."""
