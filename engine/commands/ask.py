@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from engine.analysis import QUESTIONS, run
 from engine.commands.say import out
 from engine.results.export import export
 from engine.results.query import connect
+from engine.stores import Place
 
 
-def ask_command(run_dir: Path, question: str | None, fmt: str) -> int:
+def ask_command(run_dir: Place, question: str | None, fmt: str) -> int:
     """Answer one question, or list all of them.
 
     Raises:

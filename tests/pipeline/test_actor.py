@@ -76,7 +76,7 @@ class Desk:
     def manifests(self) -> dict[str, Manifest]:
         """The ledger's manifests by strategy; their files must be whole."""
         found = list(self.store.manifests())
-        assert all(self.store.verify(manifest) for manifest in found)
+        assert all(self.store.problem(manifest) is None for manifest in found)
         return {manifest.cell.strategy: manifest for manifest in found}
 
     def table(self, strategy: str, name: str) -> pa.Table | None:
