@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 import engine
+from engine.analysis.questions import keep_answers
 from engine.errors import UserError, text_of
 from engine.files import exclusive_lock, is_locked, replace_file
 from engine.parity_gate import stored_parity
@@ -156,7 +157,7 @@ def finalise(run: RunDir, planning: Planning) -> Path:
     objects = plan.units.sampled.objects["object_id"]
     summary = PlanSummary(plan.units.table(), objects, planning.exclusions)
     store = PartStore(run.path, algorithm_versions())
-    return build(record, summary, planning.catalog, run.path, store=store)
+    return build(record, summary, planning.catalog, run.path, store=store, finish=keep_answers)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -43,13 +44,17 @@ VIEWS = (
     "results",
     "final_results",
     "final_moments",
+    "final_undisplaced",
+    "paired_results",
     "results_paper",
     "results_worst_case",
     "results_volume",
     "coverage",
     "expected_scores",
+    "spearman",
+    "partial_spearman",
 )
-"""In the order of creation: a view may use those before it."""
+"""In the order of creation: a view may use those before it. The last two are macros."""
 
 _MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units", "parity")
 """Tables searched for NaN when they are complete; trials are searched as they come."""
@@ -62,6 +67,7 @@ def build(
     out_dir: Path,
     *,
     store: PartStore | None = None,
+    finish: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> Path:
     """Build and publish the results database of a run; returns `out_dir/results-<n>.duckdb`.
 
@@ -73,6 +79,8 @@ def build(
         catalog: the collection's tables (an open `Catalog`), or a folder of Parquet files.
         out_dir: the run directory, on a local disk.
         store: the ledger; by default that of `out_dir`.
+        finish: called with the complete database before it is published; writes to the schema
+            `extend.ANSWERS` alone.
 
     Raises:
         UserError: the catalog lacks a table or the plan's objects.
@@ -85,11 +93,11 @@ def build(
     try:
         try:
             extended = copy_previous(out_dir, temporary, run)
-            committed = _fill(temporary, run, plan, tables, parts, extended=extended)
+            committed = _fill(temporary, run, plan, tables, parts, finish, extended=extended)
         except ChangedError as reason:
             _log.info("the database is built anew: %s", reason)
             _remove(temporary)
-            committed = _fill(temporary, run, plan, tables, parts, extended=False)
+            committed = _fill(temporary, run, plan, tables, parts, finish, extended=False)
         target = publish(temporary, out_dir)
     finally:
         _remove(temporary)
@@ -103,6 +111,7 @@ def _fill(
     plan: PlanSummary,
     tables: CatalogTables,
     parts: PartStore,
+    finish: Callable[[duckdb.DuckDBPyConnection], None] | None,
     *,
     extended: bool,
 ) -> int:
@@ -128,6 +137,8 @@ def _fill(
         for name in (SEEN, *VIEWS):
             connection.execute(view_sql(name))
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
+        if finish is not None:
+            finish(connection)
     return int(committed)
 
 
