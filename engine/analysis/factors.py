@@ -131,9 +131,8 @@ def score_and_factors(population: Population, score: Codes, seed: int) -> Iterat
     scored = score >= 0
     found: dict[str, Row] = {}
     for names, defined in _blocks(population):
-        found |= _block(population, score, scored & defined, names, seed)
-        for name in (*PAPER, MODALITY) if PAPER[0] in names else names:
-            found[name]["defined"] = int(defined.sum())
+        rows = _block(population, score, scored & defined, names, seed)
+        found |= {name: {**row, "defined": int(defined.sum())} for name, row in rows.items()}
     for name in (*PAPER, MODALITY, *OURS):
         yield {"factor": name, "of_paper": name not in OURS, **found[name]}
 

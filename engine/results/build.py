@@ -51,10 +51,11 @@ VIEWS = (
     "results_volume",
     "coverage",
     "expected_scores",
-    "spearman",
-    "partial_spearman",
 )
-"""In the order of creation: a view may use those before it. The last two are macros."""
+"""In the order of creation: a view may use those before it."""
+
+MACROS = ("spearman", "partial_spearman")
+"""Kept in the database, so that whoever opens it can call them."""
 
 _MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units", "parity")
 """Tables searched for NaN when they are complete; trials are searched as they come."""
@@ -134,7 +135,7 @@ def _fill(
         load_facts(connection, run, plan)
         for name in _MEASURED:
             refuse_nan(connection, name)
-        for name in (SEEN, *VIEWS):
+        for name in (SEEN, *VIEWS, *MACROS):
             connection.execute(view_sql(name))
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
         if finish is not None:

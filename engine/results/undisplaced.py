@@ -18,7 +18,7 @@ _OF_TRIALS = """
         FROM {trials}
         WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0
     )
-    ORDER BY model, strategy, step, selection, object_key"""
+    ORDER BY model, strategy, step, s.selection, object_key"""
 
 
 def begin_undisplaced(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,6 +1,6 @@
--- partial_spearman(x, y, controls): Spearman's correlation of x and y given the controls, an
--- aggregate; controls is a list, e.g. [area_px, aspect_ratio]. A category enters as one 0/1 column
--- per value but one: [area_px, (modality = 'CT')::DOUBLE].
+-- partial_spearman: the macro partial_spearman(x, y, controls): Spearman's correlation of x and y
+-- given the controls, an aggregate; controls is a list, e.g. [area_px, aspect_ratio]. A category
+-- enters as one 0/1 column per value but one: [area_px, (modality = 'CT')::DOUBLE].
 -- Average ranks, linear regression with intercept on the controls' ranks; rows with a NULL are left
 -- out; a control that the others determine changes nothing; undefined: NULL.
 --     SELECT model, partial_spearman(dice, area_px, [aspect_ratio, fourier_order]) FROM results

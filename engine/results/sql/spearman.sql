@@ -1,4 +1,4 @@
--- spearman(x, y): Spearman's rank correlation, an aggregate like corr(x, y).
+-- spearman: the macro spearman(x, y): Spearman's rank correlation, an aggregate like corr(x, y).
 -- Average ranks; rows where either is NULL are left out; constant or fewer than 2 rows: NULL.
 --     SELECT model, strategy, spearman(dice, area_px) FROM results
 --     WHERE jitter_hi = 0 AND selection = 'oracle' GROUP BY ALL
