@@ -24,18 +24,14 @@ def partial_correlation(found: Scatters, x: int, y: int, controls: Sequence[int]
 
     A control that the others determine is left out: it can explain nothing more.
     """
-    left = found.within
-    for control in controls:
-        pivot = left[:, control, control]
-        usable = pivot > found.least[:, control]
-        share = np.divide(
-            left[:, control, :],
-            pivot[:, None],
-            out=np.zeros_like(left[:, control, :]),
-            where=usable[:, None],
-        )
+    chosen = [x, y, *controls]
+    left, least = found.within[:, chosen][:, :, chosen], found.least[:, chosen]
+    for control in range(2, len(chosen)):
+        row, pivot = left[:, control, :], left[:, control, control, None]
+        usable = pivot > least[:, control, None]
+        share = np.divide(row, pivot, out=np.zeros_like(row), where=usable)
         left = left - left[:, :, control, None] * share[:, None, :]
-    return _correlation(left, found.least, x, y)
+    return _correlation(left, least, 0, 1)
 
 
 def eta_squared(found: Scatters, x: int) -> Floats:
