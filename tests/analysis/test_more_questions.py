@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from analysis.test_questions import SEED, check_mean, undisplaced
@@ -159,6 +160,41 @@ def test_failure_modes_add_up(answers: dict[str, list[Row]], scored: list[Row]) 
         assert row["n"] == sum(counts.values())
         assert row["share"] == (row["n_mode"] / row["n"] if row["n"] else None)
     assert all(any(r["n_mode"] for r in rows if r["mode"] == m) for m in ("good", "empty"))
+
+
+@pytest.mark.parametrize(
+    ("tp", "pred_px", "gt_px", "mode"),
+    [
+        (0, 0, 100, "empty"),
+        (0, 100, 100, "wrong_object"),
+        (9, 100, 100, "wrong_object"),
+        (10, 100, 100, "displaced"),
+        (100, 150, 100, "boundary"),
+        (100, 151, 100, "oversegmented"),
+        (5, 300, 20, "wrong_object"),
+        (100, 100, 150, "boundary"),
+        (99, 99, 150, "undersegmented"),
+        (49, 100, 100, "displaced"),
+        (50, 100, 100, "boundary"),
+        (89, 100, 100, "boundary"),
+        (90, 100, 100, "good"),
+    ],
+)
+def test_limits_of_failure_modes(tp: int, pred_px: int, gt_px: int, mode: str) -> None:
+    """The question over views made by hand, one object each."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"""CREATE TABLE final_undisplaced AS SELECT
+                'm' AS model, 's' AS strategy, 'oracle' AS selection, {tp} AS tp,
+                {pred_px} AS pred_px, {gt_px} AS gt_px,
+                2 * {tp}::DOUBLE / ({pred_px} + {gt_px}) AS dice;
+            CREATE TABLE expected_scores AS SELECT
+                'm' AS model, 's' AS strategy, 'oracle' AS selection, 0 AS model_position,
+                0 AS strategy_position, 0 AS jitter_lo, 0 AS jitter_hi, 1 AS expected"""
+        )
+        rows = run(connection, "failure_modes").to_pylist()
+    assert [row["mode"] for row in rows if row["n_mode"]] == [mode]
+    assert {row["n"] for row in rows} == {1}
 
 
 def test_pairs_by_structure(answers: dict[str, list[Row]], scored: list[Row]) -> None:
