@@ -21,13 +21,14 @@ def stream(
     """Evaluate and commit every task; yields a receipt per unit as it is committed.
 
     Read tasks take no CPU: with one each, a pool as large as the CPU count would never start;
-    their number is bounded, or Ray would start a worker process for each.
+    their number is bounded, or Ray would start a worker process for each. Two at least: Ray takes
+    a moment to notice that one has ended, and a fast evaluator would wait for that.
     """
     gpu = assignment.device == "cuda"
     units = ray.data.read_datasource(
         ZarrUnits(collection, tasks),
         num_cpus=0,
-        concurrency=max(1, actors // 4),
+        concurrency=max(2, actors // 4),
         override_num_blocks=len(tasks),
     )
     receipts = units.map_batches(
