@@ -521,14 +521,19 @@ def ask(
     format: Annotated[
         Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
     ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(help="With the question `all`: a folder for a file each.")
+    ] = None,
 ) -> int:
     """Answer a named question, with 95 % intervals over subjects; without one, list them.
 
     Example: `samscope ask run leaderboard --format csv`
+
+    Example: `samscope ask run all --format csv --out answers`
     """
     from engine.commands.ask import ask_command
 
-    return ask_command(run_dir, question, format)
+    return ask_command(run_dir, question, format, out)
 
 
 @app.command()
