@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from typing import Any
 
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from dashboards.app.parts import MOST_ROWS, Body, calm, grid
 from dashboards.app.state import State as AppState
@@ -48,7 +49,13 @@ def connect(app: Dash, state: AppState) -> None:
         except UserError as error:
             return no_update, calm(str(error))
         content = to_bytes(answer.table, "csv")
-        return dcc.send_bytes(content, "answer.csv"), _shown(answer)
+        file = {
+            "content": b64encode(content).decode(),
+            "filename": "answer.csv",
+            "base64": True,
+            "type": "text/csv",
+        }
+        return file, _shown(answer)
 
 
 def _shown(answer: Answer) -> Body:

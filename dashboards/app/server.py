@@ -17,7 +17,7 @@ from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
 from dashboards.app.pages import PAGES
 from dashboards.app.pages.cases import case
-from dashboards.app.parts import Body, calm, seen_note
+from dashboards.app.parts import Body, calm, labelled, seen_note
 from dashboards.app.state import State as AppState
 from dashboards.app.view import FILTERS, View
 from engine.errors import SamscopeError, UserError
@@ -67,7 +67,6 @@ def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
         app.server.before_request(_only_by_our_name)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server(host, port, app.server, threaded=True, fd=listening.detach())
-    server.daemon_threads = True
     return server
 
 
@@ -93,7 +92,7 @@ def _layout(state: AppState) -> Any:
             html.Button("Light / dark", id="theme", title="Switch between light and dark"),
         ], className="top"),
         html.Nav([dcc.Link(page.title, href=page.path, id={"nav": page.path}) for page in PAGES],
-                 **{"aria-label": "Pages"}),
+                 **labelled("Pages")),
         html.Div([
             *(html.Label([name, dcc.Dropdown(
                 id=f"filter-{name}", options=choices[name], multi=True, placeholder="all",
@@ -110,7 +109,8 @@ def _layout(state: AppState) -> Any:
 def _in_the_browser(app: Dash) -> None:
     """Callbacks that ask nobody (`assets/app.js`)."""
     here = ClientsideFunction
-    app.clientside_callback(
+    connect: Any = app.clientside_callback  # Dash leaves it without types
+    connect(
         here("samscope", "arrive"),
         Output("place", "data"), Output("pick", "data"),
         Output({"nav": ALL}, "href"), Output({"nav": ALL}, "className"),
@@ -129,7 +129,7 @@ def _in_the_browser(app: Dash) -> None:
         ("opacity", [Input("opacity", "value")]),
         ("reload", [Input("reload", "n_clicks")]),
     ):
-        app.clientside_callback(
+        connect(
             here("samscope", function),
             Output("nowhere", "data", allow_duplicate=True), *inputs, **deaf,
         )  # fmt: skip
@@ -174,7 +174,10 @@ def _on_the_server(app: Dash, state: AppState) -> None:
             return no_update
         if newest == shown:
             return no_update
-        words = ["There are newer results of this run.", html.Button("Show them", id="reload")]
+        words: Body = [
+            "There are newer results of this run.",
+            html.Button("Show them", id="reload"),
+        ]
         return html.Div(words, className="banner", role="status")
 
 

@@ -1,8 +1,8 @@
 """Figures: one file each; a figure is a named question and a function from its answer to Plotly.
 
 `FIGURES` lists those of the report in its order, `INTERACTIVE` those of the dashboard alone; the
-functions take the answer's Arrow table and know nothing of databases or pages, so the report and the
-dashboard draw the same pictures.
+functions take the answer's Arrow table and know nothing of databases or pages, so the report and
+the dashboard draw the same pictures.
 """
 
 from dashboards.figures.base import FIGURES, INTERACTIVE, FigureSpec, draw, spec_of

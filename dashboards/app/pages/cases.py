@@ -35,7 +35,8 @@ def body(state: State, view: View) -> Body:
             rowModelType="infinite",
             columnDefs=[_column(name, kind) for name, kind in COLUMNS.items()],
             defaultColDef={"sortable": True, "filter": True, "floatingFilter": True,
-                           "resizable": True, "minWidth": 84, "flex": 1},
+                           "suppressFloatingFilterButton": True,
+                           "resizable": True, "width": 112,},
             dashGridOptions=grid_options(rowSelection=_ONE, cacheBlockSize=100,
                                          maxBlocksInCache=20, rowBuffer=0),
             style={"height": "560px"},
@@ -66,9 +67,11 @@ _ONE = {"mode": "singleRow", "enableClickSelection": True, "checkboxes": False}
 def _column(name: str, kind: pa.DataType) -> dict[str, Any]:
     found = column(name, kind)
     if name == "object_id":
-        found |= {"minWidth": 260, "flex": 3}
+        found |= {"width": 420}
+    if name in ("structure", "modality", "dataset", "selection", "status"):
+        found |= {"width": 148}
     if name == "dice":
-        found |= {"sort": "asc"}
+        found |= {"sort": "asc", "width": 96}
     return found
 
 

@@ -42,7 +42,7 @@ def body(state: State, view: View) -> Body:
             html.Button("Download CSV", id="sql-csv"),
             dcc.Download(id="sql-file"),
         ]),
-        dcc.Loading(html.Div(id="sql-answer", **{"aria-live": "polite"})),
+        dcc.Loading(html.Div(id="sql-answer", role="status")),
     ])  # fmt: skip
     return [
         html.H2("SQL"),
