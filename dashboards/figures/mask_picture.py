@@ -56,7 +56,8 @@ def figure(
              "sizing": "stretch", "layer": "below", "yanchor": "top"}  # fmt: skip
     made.add_layout_image(source=_png(Image.fromarray(image)), **place)
     if filled is not None and filled.mask.any():
-        made.add_layout_image(source=_png(_tint(filled)), **place)
+        # plotly.js takes images at exactly the same place for one
+        made.add_layout_image(source=_png(_tint(filled)), **(place | {"x": -0.500001}))
     for layer in layers:
         x, y = edges(layer.mask)
         made.add_scatter(

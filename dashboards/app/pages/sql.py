@@ -15,11 +15,12 @@ GROUP BY ALL
 ORDER BY dice"""
 
 _SCHEMA = """
-    SELECT table_name, column_name, data_type
+    SELECT if(schema_name = 'main', '', schema_name || '.') || table_name AS table_name,
+        column_name, data_type
     FROM duckdb_columns()
     WHERE schema_name IN ('main', 'answers') AND database_name = current_database() AND NOT internal
-    ORDER BY table_name NOT IN ('results', 'trials', 'candidates', 'objects'), table_name,
-        column_index"""
+    ORDER BY schema_name <> 'main', duckdb_columns.table_name <> 'results',
+        duckdb_columns.table_name, column_index"""
 
 
 def body(state: State, view: View) -> Body:
