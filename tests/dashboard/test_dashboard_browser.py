@@ -47,23 +47,22 @@ def settle(page: Any) -> None:
     page.wait_for_load_state("networkidle")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
-def test_every_page_is_drawn(browser: Any, world: Any, page: Any, scheme: str) -> None:
-    with visit(browser, world.address, page.path, scheme) as shown:
-        settle(shown)
+def test_every_page_is_drawn_in_both_themes(browser: Any, world: Any, page: Any) -> None:
+    with visit(browser, world.address, page.path) as shown:
         assert shown.locator("nav a.here").inner_text() == page.title
-        assert shown.locator("#page h2").count() > 0
         assert "cannot be shown" not in shown.inner_text("#page")
         for graph in shown.locator("#page .dash-graph").all():
             graph.locator(".main-svg").first.wait_for(timeout=30_000)
         assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTH_PX
-        back = shown.evaluate("getComputedStyle(document.body).backgroundColor")
-        brightness = sum(map(int, re.findall(r"\d+", back)[:3]))
-        assert (brightness < 380) is (scheme == "dark")
-        if SHOTS:
-            name = f"{scheme}-{page.title.lower().replace(' ', '-')}.png"
-            shown.screenshot(path=Path(SHOTS) / name, full_page=True)
+        for scheme in ("light", "dark"):
+            back = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 380) is (scheme == "dark")
+            if SHOTS:
+                settle(shown)
+                name = f"{scheme}-{page.title.lower().replace(' ', '-')}.png"
+                shown.screenshot(path=Path(SHOTS) / name, full_page=True)
+            shown.click("#theme")
 
 
 def test_from_the_first_page_to_the_worst_box_prediction_in_three_clicks(
