@@ -551,6 +551,29 @@ def report(
 
 
 @app.command()
+def dashboard(
+    run_dir: RunDirectory,
+    port: Annotated[int, typer.Option(help="0: any free one.", min=0, max=65535)] = 8050,
+    host: Annotated[
+        str,
+        typer.Option(help="Address to listen at; another than this one lets others in."),
+    ] = "127.0.0.1",
+    compare: Annotated[
+        Path | None, typer.Option(metavar="RUN_DIR", help="Another run, for the page Compare.")
+    ] = None,
+) -> int:
+    """Show a run in the browser: figures, filters, single masks, SQL. Ends with Ctrl-C.
+
+    Reads the newest results and changes nothing; a run that is still being evaluated may be shown.
+
+    Example: `samscope dashboard run`
+    """
+    from engine.commands.dashboard import dashboard_command
+
+    return dashboard_command(run_dir, host, port, compare)
+
+
+@app.command()
 def phantoms(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for raw/ and collection.zarr; added to.")

@@ -6,6 +6,7 @@ last bits; the counts must then equal the stored ones, or the replay says that t
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.errors import SamscopeError
 from engine.masks import on_host
-from engine.models.base import Embedding, Model
+from engine.models.base import Embedding, EverythingMasks, Model
 from engine.models.numerics import Numerics
 from engine.prompts.base import Prompt
 from engine.rows import TrialKey
 from engine.scene import Scene, Target, make_scene
 from engine.study import EverythingParams, Strategy, Study
-from engine.trials import Step, answer, batches, first_steps
+from engine.trials import Answer, Step, answer, batches, first_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,22 +64,42 @@ class Replayer:
         Raises:
             SamscopeError: no such trial on this slice, or the mask has other counts than stored.
         """
+        stored = {} if candidate is None else {candidate: (tp, pred_px)}
+        masks, prompt = self.candidates(strategy, key, stored)
         target = self._target(key.object_id)
-        mask, prompt = np.zeros_like(target.mask), Prompt()
-        if not strategy.prompted:
-            mask = mask if candidate is None else self._everything(strategy, candidate)
-        elif candidate is not None:
-            mask, prompt = self._prompted(strategy, key, candidate)
-        counts = target.border.region.count(mask)
-        if (counts.tp, counts.pred_px) != (tp, pred_px):
-            raise SamscopeError(
-                "the replayed mask is not the one that was scored",
-                where=f"{key.object_id}, {strategy.name}",
-                got=f"tp {counts.tp}, pred_px {counts.pred_px}",
-                expected=f"tp {tp}, pred_px {pred_px}",
-                remedy="replay with the run's weights, collection and kind of machine",
-            )
+        mask = np.zeros_like(target.mask) if candidate is None else masks[candidate]
+        if candidate is None and (tp, pred_px) != (0, 0):
+            raise _differs(key, strategy, (0, 0), (tp, pred_px))
         return Replayed(self._scene.image, target.mask, mask, prompt)
+
+    def candidates(
+        self, strategy: Strategy, key: TrialKey, stored: Mapping[int, tuple[int, int]]
+    ) -> tuple[dict[int, NDArray[np.bool_]], Prompt]:
+        """Masks bool[y, x] of several candidates of one trial, and its prompt.
+
+        Args:
+            stored: (tp, pred_px) of each candidate that is wanted, as the run stored them.
+
+        Raises:
+            SamscopeError: as `replay`.
+        """
+        region = self._target(key.object_id).border.region
+        masks, prompt = self._masks(strategy, key, list(stored)) if stored else ({}, Prompt())
+        for candidate, mask in masks.items():
+            counts = region.count(mask)
+            if (counts.tp, counts.pred_px) != stored[candidate]:
+                raise _differs(key, strategy, (counts.tp, counts.pred_px), stored[candidate])
+        return masks, prompt
+
+    def _masks(
+        self, strategy: Strategy, key: TrialKey, wanted: Sequence[int]
+    ) -> tuple[dict[int, NDArray[np.bool_]], Prompt]:
+        if strategy.prompted:
+            said, prompt = self._prompted(strategy, key)
+            place = self._model.card.candidates.index
+            return {c: on_host(said.masks[place(c)]) for c in wanted}, prompt
+        made = self._everything(strategy)
+        return {candidate: made.mask(candidate) for candidate in wanted}, Prompt()
 
     def _target(self, object_id: str) -> Target:
         for target in self._scene.targets:
@@ -86,15 +107,13 @@ class Replayer:
                 return target
         raise SamscopeError("no such object on this slice", got=object_id)
 
-    def _everything(self, strategy: Strategy, candidate: int) -> NDArray[np.bool_]:
+    def _everything(self, strategy: Strategy) -> EverythingMasks:
         params = strategy.params
         if not isinstance(params, EverythingParams):
             raise SamscopeError(f"strategy '{strategy.name}' lacks the settings of Everything")
-        return self._model.everything(self._embedding, params).mask(candidate)
+        return self._model.everything(self._embedding, params)
 
-    def _prompted(
-        self, strategy: Strategy, key: TrialKey, candidate: int
-    ) -> tuple[NDArray[np.bool_], Prompt]:
+    def _prompted(self, strategy: Strategy, key: TrialKey) -> tuple[Answer, Prompt]:
         steps = [
             step
             for target in self._scene.targets
@@ -106,9 +125,20 @@ class Replayer:
                     said = answer(self._model, self._embedding, batch)[index]
                     if isinstance(said, Exception):
                         raise said
-                    place = self._model.card.candidates.index(candidate)
-                    return on_host(said.masks[place]), step.prompt
+                    return said, step.prompt
         raise SamscopeError("no such trial on this slice", got=key)
+
+
+def _differs(
+    key: TrialKey, strategy: Strategy, got: tuple[int, int], stored: tuple[int, int]
+) -> SamscopeError:
+    return SamscopeError(
+        "the replayed mask is not the one that was scored",
+        where=f"{key.object_id}, {strategy.name}",
+        got=f"tp {got[0]}, pred_px {got[1]}",
+        expected=f"tp {stored[0]}, pred_px {stored[1]}",
+        remedy="replay with the run's weights, collection and kind of machine",
+    )
 
 
 def _is(step: Step, key: TrialKey) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import pyarrow as pa
 
+from engine.errors import UserError
 from engine.registry import Registry
 
 
@@ -36,6 +37,13 @@ _DRAW: Registry[Callable[[pa.Table], go.Figure]] = Registry(
         "compare_models": "dashboards.figures.compare_models:figure",
         "jitter": "dashboards.figures.jitter:figure",
         "structure_modality": "dashboards.figures.structure_modality:figure",
+        "factor_bins": "dashboards.figures.factor_bins:figure",
+        "factor_correlations": "dashboards.figures.factor_correlations:figure",
+        "everything_masks": "dashboards.figures.everything_masks:figure",
+        "stage_times": "dashboards.figures.stage_times:figure",
+        "cost_quality": "dashboards.figures.cost_quality:figure",
+        "coverage": "dashboards.figures.coverage:figure",
+        "paired": "dashboards.figures.paired:figure",
     },
 )
 
@@ -77,6 +85,71 @@ FIGURES = (
         "objects scored / expected. An empty cell has no score.",
     ),
 )
+
+"""Figures of the report, which the dashboard shows as well."""
+
+INTERACTIVE = (
+    FigureSpec(
+        "factor_bins",
+        "factor_bins",
+        "Dice along object factors",
+        "Objects in six groups of equal size by each factor, small values first: mean Dice of a "
+        "group, and the quartiles of its objects as a band where one strategy is shown. Hover for "
+        "the range and n scored / N expected.",
+    ),
+    FigureSpec(
+        "factor_correlations",
+        "factors",
+        "What goes with Dice",
+        "Partial Spearman correlation of Dice with each factor, given the paper's other factors, "
+        "with its 95 % interval over subjects. 0: nothing beyond what the others explain.",
+    ),
+    FigureSpec(
+        "everything_masks",
+        "everything_masks",
+        "Masks of Everything",
+        "Every mask with every object it touches, counted by the IoU the model predicts for the "
+        "mask and by its Dice with the object. Along the diagonal the model knows its masks; most "
+        "masks fit some other object, or none.",
+    ),
+    FigureSpec(
+        "stage_times",
+        "cost",
+        "Where the time went",
+        "Seconds of work per model and stage over all committed cells. Workers run side by side, "
+        "so the sum exceeds the run's time.",
+    ),
+    FigureSpec(
+        "cost_quality",
+        "cost_quality",
+        "What Dice costs",
+        "Mean Dice against the seconds of one prompt, its masks and its scores; the embedding of a "
+        "slice comes on top, once for all its prompts. Vertical lines: 95 % interval.",
+    ),
+    FigureSpec(
+        "coverage",
+        "coverage",
+        "What is measured, and what is missing",
+        "Trials per model and strategy: expected = done + failed + pending. An empty prediction is "
+        "done, and has no distances.",
+    ),
+    FigureSpec(
+        "paired",
+        "paired",
+        "Two models on the same prompts",
+        "Dice of `model` minus Dice of `baseline`, object by object, per structure and modality, "
+        "with its 95 % interval over subjects. Right of 0 `model` is better.",
+    ),
+)
+"""Figures of the dashboard alone."""
+
+
+def spec_of(name: str) -> FigureSpec:
+    """What a figure shows. Raises UserError for an unknown name."""
+    for spec in (*FIGURES, *INTERACTIVE):
+        if spec.name == name:
+            return spec
+    raise UserError(f"no such figure '{name}'", got=name)
 
 
 def draw(name: str, answer: pa.Table) -> go.Figure:

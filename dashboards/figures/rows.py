@@ -10,6 +10,9 @@ import pyarrow as pa
 
 Row = dict[str, Any]
 
+SEEN_MARK = " †"
+"""Behind the name of a model that has seen some of the subjects shown in training."""
+
 
 def rows(table: pa.Table) -> list[Row]:
     """The rows of an answer, in its order."""
@@ -66,3 +69,10 @@ def offsets(n: int, width: float) -> list[float]:
     if n == 1:
         return [0.0]
     return [width * (i / (n - 1) - 0.5) for i in range(n)]
+
+
+def preferred(items: Sequence[Row]) -> tuple[str, list[Row]]:
+    """The rows of one selection and its name: what a user gets, where it is among them."""
+    there = unique(row["selection"] for row in items)
+    chosen = "predicted_iou" if "predicted_iou" in there or not there else there[0]
+    return chosen, [row for row in items if row["selection"] == chosen]

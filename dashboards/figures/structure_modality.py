@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import urlencode
 
 import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboards.figures.rows import Row, coverage, hover, rows, short, unique
+from dashboards.figures.rows import SEEN_MARK, Row, coverage, hover, rows, short, unique
 from dashboards.figures.theme import finish
 
 MAX_ROWS = 60
@@ -64,6 +65,7 @@ def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatma
              f"{hover(row, 'dice')}" for row in line]
             for line in grid
         ],
+        customdata=[[_which(row) for row in line] for line in grid],
         texttemplate="%{z:.2f}",
         textfont={"size": 11},
         hovertemplate="%{text}<extra></extra>",
@@ -71,6 +73,12 @@ def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatma
         ygap=2,
         coloraxis="coloraxis",
     )  # fmt: skip
+
+
+def _which(row: Row) -> str:
+    """The cell as a query string: where the dashboard leads from it."""
+    names = ("model", "strategy", "selection", "structure", "modality")
+    return urlencode({name: row[name].removesuffix(SEEN_MARK) for name in names})
 
 
 def _label(mine: Sequence[Row], pair: tuple[str, str]) -> str:

@@ -49,6 +49,7 @@ def demo_command(folder: Path, runtime: Runtime) -> int:
         f"collection  {collection}\n"
         f"results     {run / 'results.duckdb'}\n"
         f"report      {run / 'report.html'}\n"
+        f"dashboard   samscope dashboard {run}\n"
         f'try         samscope sql {run} "SELECT object_id, strategy, dice FROM results LIMIT 5"\n'
         f"took        {time.monotonic() - started:.0f} s"
     )

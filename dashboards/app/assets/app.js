@@ -1,0 +1,139 @@
+// What happens in the browser alone: where we are, the theme, and how a picture is shown.
+window.dash_clientside = window.dash_clientside || {};
+(() => {
+  const FILTERS = ["model", "strategy", "selection", "dataset", "modality", "structure"];
+  const PICK = ["object", "of_model", "of_strategy", "of_selection", "lo", "hi", "trial", "step"];
+  const nothing = () => window.dash_clientside.no_update;
+
+  // As a link of the page would: the address changes, the page stays loaded.
+  const go = (path, query) => {
+    const text = query.toString();
+    const href = path + (text ? "?" + text : "");
+    if (href === location.pathname + location.search) return;
+    history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  };
+  const asked = () => new URLSearchParams(location.search);
+  const only = (names) => {
+    const kept = new URLSearchParams();
+    for (const [name, value] of asked()) if (names.includes(name)) kept.append(name, value);
+    return kept;
+  };
+
+  // of several graphs or tables, what the one that was touched says
+  const latest = (values) => {
+    const touched = (window.dash_clientside.callback_context.triggered[0] || {}).value;
+    return touched === undefined ? values[0] : touched;
+  };
+
+  const theme = (name) => {
+    document.documentElement.dataset.theme = name;
+    document.documentElement.dataset.agThemeMode = name;
+  };
+  const stored = () => { try { return localStorage.getItem("samscope-theme"); } catch { return null; } };
+  const system = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  theme(stored() || system());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    if (!stored()) theme(system());
+  });
+
+  window.dash_clientside.samscope = {
+    // (pathname, search) -> what the page shows, what the case shows, links that keep the filters
+    arrive: (pathname, search, place, pick, links) => {
+      const filters = only(FILTERS);
+      for (const name of FILTERS) {
+        const value = filters.getAll(name);
+        window.dash_clientside.set_props("filter-" + name, { value });
+      }
+      const here = pathname + "?" + filters;
+      const what = only(PICK).toString();
+      return [
+        here === place ? nothing() : here,
+        what === pick ? nothing() : what,
+        links.map((id) => id.nav + (filters.size ? "?" + filters : "")),
+        links.map((id) => (id.nav === pathname ? "here" : "")),
+      ];
+    },
+    filter: (...values) => {
+      const query = only(PICK);
+      const next = new URLSearchParams();
+      FILTERS.forEach((name, at) => {
+        for (const value of values[at] || []) next.append(name, value);
+      });
+      if (next.toString() === only(FILTERS).toString()) return nothing();
+      for (const [name, value] of query) next.append(name, value);
+      go(location.pathname, next);
+      return nothing();
+    },
+    clear: (clicks) => {
+      if (clicks) go(location.pathname, only(PICK));
+      return nothing();
+    },
+    // a mark that knows where it leads: customdata is a query string of filters
+    drill: (graphs) => {
+      const clicked = latest(graphs);
+      const data = clicked && clicked.points && clicked.points[0] && clicked.points[0].customdata;
+      const found = Array.isArray(data) ? data[0] : data;
+      if (typeof found === "string" && found) {
+        const query = only(FILTERS);
+        for (const [name, value] of new URLSearchParams(found)) query.set(name, value);
+        go("/cases", query);
+      }
+      return nothing();
+    },
+    choose: (tables) => {
+      const rows = latest(tables);
+      if (rows && rows.length) {
+        const row = rows[0];
+        const query = only(FILTERS);
+        query.set("object", row.object_id);
+        for (const name of ["model", "strategy", "selection"]) {
+          query.set("of_" + name, row[name].replace(/ †$/, ""));
+        }
+        go("/cases", query);
+      }
+      return nothing();
+    },
+    level: (value) => {
+      if (value) {
+        const query = asked();
+        ["lo", "hi", "trial", "step"].forEach((name, at) => query.set(name, value.split("|")[at]));
+        go(location.pathname, query);
+      }
+      return nothing();
+    },
+    pair: (value) => {
+      if (value) {
+        const query = asked();
+        query.set("pair", value);
+        go(location.pathname, query);
+      }
+      return nothing();
+    },
+    theme: (clicks) => {
+      if (clicks) {
+        const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+        theme(next);
+        try { localStorage.setItem("samscope-theme", next); } catch { /* it then lasts for this page */ }
+      }
+      return nothing();
+    },
+    reload: (clicks) => {
+      if (clicks) location.reload();
+      return nothing();
+    },
+    // grey values lo..hi become black..white: brightness, then contrast, as CSS knows them
+    contrast: (range) => {
+      const [lo, hi] = range.map((value) => value / 255);
+      const width = Math.max(hi - lo, 1 / 255);
+      const contrast = 1 + (2 * lo) / width;
+      const style = document.documentElement.style;
+      style.setProperty("--window", `brightness(${1 / width / contrast}) contrast(${contrast})`);
+      return nothing();
+    },
+    opacity: (value) => {
+      document.documentElement.style.setProperty("--overlay", value / 100);
+      return nothing();
+    },
+  };
+})();

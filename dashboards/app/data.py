@@ -1,0 +1,195 @@
+"""Answers for the pages, from whichever database of the run is the newest.
+
+Each database is opened once, read-only, and stays open while it is asked: a build that publishes
+another one meanwhile disturbs nobody. Filters on objects are made once for all questions: narrower
+tables of the same names stand before the database's own, and every view and question reads those.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from dashboards.app.view import FILTERS, View
+from dashboards.figures.rows import SEEN_MARK
+from engine.analysis.questions import QUESTIONS, run
+from engine.analysis.questions import answer as answer_now
+from engine.results.query import SEALED, cannot_be_opened, database_of, query
+
+Row = dict[str, Any]
+
+_KEPT_ANSWERS = 256
+
+_NARROW = """
+    CREATE TEMP TABLE objects AS
+    SELECT o.* FROM main.objects o
+    JOIN main.slices l USING (slice_id) JOIN main.cases c USING (case_id)
+    WHERE {where};
+    CREATE TEMP TABLE moments AS FROM main.moments WHERE {where};
+    CREATE TEMP TABLE expected AS
+    SELECT * REPLACE (trials_per_object * (SELECT count(*) FROM objects) AS expected)
+    FROM main.expected;
+"""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Values each filter offers, in the study's order or the alphabet's."""
+
+    values: dict[str, list[str]]
+
+
+class RunData:
+    """The results of one run directory.
+
+    Args:
+        run_dir: a run directory with a results database.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self._lock = threading.RLock()
+        self._open: tuple[Path, duckdb.DuckDBPyConnection] | None = None
+        self._answers: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+        self.choices()  # a run that cannot be shown is refused before the first page
+
+    @property
+    def newest(self) -> Path:
+        """The database that a page would read now."""
+        return database_of(self.run_dir)
+
+    @contextmanager
+    def connection(self, view: View | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of one's own; with a view, only objects that pass its filters are there."""
+        _, root = self._database()
+        with root.cursor() as own:
+            if view is not None and view.objects:
+                _narrow(own, view)
+            yield own
+
+    def answer(self, name: str, view: View) -> pa.Table:
+        """The answer to a named question about what the view lets through.
+
+        Models that have seen shown subjects in training carry `SEEN_MARK`.
+        """
+        whole: pa.Table = self._once(("answer", name, view.objects), lambda: self._ask(name, view))
+        return self.marked(kept_rows(whole, view), view)
+
+    def rows(self, sql: str, params: Sequence[Any] = (), view: View | None = None) -> list[Row]:
+        """Rows of a SELECT of samscope's own."""
+        with self.connection(view) as connection:
+            found: list[Row] = connection.sql(sql, params=list(params)).to_arrow_table().to_pylist()
+            return found
+
+    def seen(self, view: View) -> dict[str, tuple[int, int]]:
+        """Models with (subjects shown that they have seen in training, subjects shown)."""
+        objects = replace(view, filters=dict(view.objects))
+        found: dict[str, tuple[int, int]] = self._once(
+            ("seen", view.objects), lambda: self._seen(objects)
+        )
+        return found
+
+    def marked(self, table: pa.Table, view: View) -> pa.Table:
+        """With `SEEN_MARK` behind the names of models that have seen shown subjects."""
+        seen = self.seen(view)
+        for name in ("model", "baseline"):
+            if seen and name in table.column_names:
+                at = table.column_names.index(name)
+                words = [m + SEEN_MARK if m in seen else m for m in table[name].to_pylist()]
+                table = table.set_column(at, name, pa.array(words, pa.string()))
+        return table
+
+    def choices(self) -> Choices:
+        """What there is to choose from."""
+        found: Choices = self._once(("choices",), self._choices)
+        return found
+
+    def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
+        newest = self.newest
+        with self._lock:
+            if self._open is None or self._open[0] != newest:
+                try:
+                    root = duckdb.connect(str(newest), read_only=True, config=SEALED)
+                except duckdb.Error as error:
+                    raise cannot_be_opened(self.run_dir, error) from error
+                # The one before is closed with its last cursor.
+                self._open = (newest, root)
+                self._answers.clear()
+            return self._open
+
+    def _once(self, key: tuple[object, ...], make: Any) -> Any:
+        database, _ = self._database()
+        with self._lock:  # one question at a time: they use all threads anyway
+            place = (database, *key)
+            if place not in self._answers:
+                self._answers[place] = make()
+                if len(self._answers) > _KEPT_ANSWERS:
+                    self._answers.popitem(last=False)
+            return self._answers[place]
+
+    def _ask(self, name: str, view: View) -> pa.Table:
+        with self.connection(view) as connection:
+            if view.objects:  # the answer that is kept is about all objects
+                return answer_now(connection, QUESTIONS[name])
+            return run(connection, name)
+
+    def _seen(self, view: View) -> dict[str, tuple[int, int]]:
+        with self.connection(view) as connection:
+            rows = query(
+                connection,
+                """WITH shown AS (
+                       SELECT DISTINCT c.case_id, c.subject_id
+                       FROM objects o JOIN slices l USING (slice_id) JOIN cases c USING (case_id))
+                   SELECT model, count(DISTINCT subject_id) AS seen,
+                       (SELECT count(DISTINCT subject_id) FROM shown) AS shown
+                   FROM seen JOIN shown USING (case_id) GROUP BY model ORDER BY model""",
+            ).to_pylist()
+        return {row["model"]: (row["seen"], row["shown"]) for row in rows}
+
+    def _choices(self) -> Choices:
+        asked = {
+            "model": "SELECT model FROM models ORDER BY position",
+            "strategy": "SELECT strategy FROM strategies ORDER BY position",
+            "selection": "SELECT DISTINCT unnest(selections) FROM strategies ORDER BY 1",
+            "dataset": "SELECT DISTINCT dataset FROM cases ORDER BY 1",
+            "modality": "SELECT DISTINCT modality FROM cases ORDER BY 1",
+            "structure": "SELECT DISTINCT structure FROM objects ORDER BY 1",
+        }
+        with self.connection() as connection:
+            return Choices(
+                {name: query(connection, asked[name]).column(0).to_pylist() for name in FILTERS}
+            )
+
+
+def kept_rows(table: pa.Table, view: View) -> pa.Table:
+    """The rows of an answer that pass the filters whose columns it has."""
+    if not any(view.values(name) for name in FILTERS):
+        return table
+    mask = [view.keeps(row) for row in table.select(
+        [name for name in FILTERS if name in table.column_names]
+    ).to_pylist()]  # fmt: skip
+    return table.filter(pa.array(mask, pa.bool_()))
+
+
+def _narrow(connection: duckdb.DuckDBPyConnection, view: View) -> None:
+    """Put narrower tables before the database's own; temporary, of this connection alone."""
+    where = " AND ".join(
+        f"{name} IN ({', '.join(map(_quoted, values))})" for name, values in view.objects
+    )
+    connection.execute(_NARROW.format(where=where))
+
+
+def _quoted(text: str) -> str:
+    """A text as an SQL literal; quotes are the only thing that ends one."""
+    return "'" + text.replace("'", "''") + "'"

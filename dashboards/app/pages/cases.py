@@ -1,0 +1,187 @@
+"""Cases: a table of objects, worst first, and one trial with its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dash_ag_grid as dag
+import pyarrow as pa
+from dash import dcc, html
+
+from dashboards.app.case_rows import COLUMNS
+from dashboards.app.parts import Body, calm, column, grid, grid_options
+from dashboards.app.state import State
+from dashboards.app.view import Pick, View
+from dashboards.figures.mask_picture import CHOSEN, OTHERS, TRUTH, Layer
+from dashboards.figures.mask_picture import figure as picture
+
+_SHORT = ("model", "strategy", "structure", "modality", "dataset", "dice", "object_id")
+_LEVELS = """
+    SELECT DISTINCT jitter_lo, jitter_hi, trial, step
+    FROM trials JOIN objects USING (object_key)
+    WHERE object_id = ? AND model = ? AND strategy = ? ORDER BY ALL"""
+
+
+def body(state: State, view: View) -> Body:
+    """The table; the trial stands above it (`case`)."""
+    return [
+        html.H2("Cases"),
+        html.P("Undisplaced prompts, one row per object, model, strategy and selection, worst "
+               "Dice first. Choose a row (click, or arrow keys and space) to see its masks. "
+               "Headings sort; the fields below them narrow further.", className="caption"),
+        dag.AgGrid(
+            id={"cases": "all"},
+            rowModelType="infinite",
+            columnDefs=[_column(name, kind) for name, kind in COLUMNS.items()],
+            defaultColDef={"sortable": True, "filter": True, "floatingFilter": True,
+                           "suppressFloatingFilterButton": True,
+                           "resizable": True, "width": 112,},
+            dashGridOptions=grid_options(rowSelection=_ONE, cacheBlockSize=100,
+                                         maxBlocksInCache=20, rowBuffer=0),
+            style={"height": "560px"},
+        ),
+    ]  # fmt: skip
+
+
+def case_table(name: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] = _SHORT) -> Any:
+    """A short table whose rows lead to their case; every row has the four names of one."""
+    kinds = {n: pa.float64() if n.startswith(("dice", "gain")) else pa.string() for n in columns}
+    table = pa.Table.from_pylist(
+        [{n: row.get(n) for n in columns} for row in rows],
+        schema=pa.schema(list(kinds.items())),
+    )  # fmt: skip
+    found = grid(f"cases-{name}", table)
+    keep = ("model", "strategy", "selection", "object_id")
+    found.id = {"cases": name}
+    found.rowData = [
+        shown | {n: row[n] for n in keep} for shown, row in zip(found.rowData, rows, strict=False)
+    ]
+    found.dashGridOptions = grid_options(rowSelection=_ONE)
+    return found
+
+
+_ONE = {"mode": "singleRow", "enableClickSelection": True, "checkboxes": False}
+
+
+def _column(name: str, kind: pa.DataType) -> dict[str, Any]:
+    found = column(name, kind)
+    if name == "object_id":
+        found |= {"width": 420}
+    if name in ("structure", "modality", "dataset", "selection", "status"):
+        found |= {"width": 148}
+    if name == "dice":
+        found |= {"sort": "asc", "width": 96}
+    return found
+
+
+def case(state: State, pick: Pick) -> Body:
+    """One trial: image, truth, prompt, candidates, scores."""
+    shown = state.masks.show(pick)
+    if shown is None:
+        return [calm(f"This run has no trial of {pick.model}, {pick.strategy} on {pick.object_id} "
+                     f"at {pick.lo}-{pick.hi} px, trial {pick.trial}.")]  # fmt: skip
+    trial = shown.trial
+    picked = {one["selection"]: one for one in trial["selections"]}
+    chosen = picked.get(pick.selection)
+    at = None if chosen is None else chosen["candidate"]
+    layers, filled = _layers(shown.masks, shown.candidates, at)
+    left: Body = []
+    if shown.problem:
+        left.append(calm(f"The masks cannot be shown: {shown.problem}"))
+    if shown.image is not None and shown.truth is not None:
+        aspect = (trial["spacing_row_mm"] or 1) / (trial["spacing_col_mm"] or 1)
+        drawing = picture(shown.image, [*layers, Layer("truth", shown.truth, TRUTH)], shown.prompt,
+                          filled=filled, pixel_aspect=aspect)  # fmt: skip
+        left += [
+            dcc.Graph(id="picture", figure=drawing, config={
+                "displaylogo": False, "scrollZoom": True, "responsive": True,
+                "modeBarButtons": [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d",
+                                    "resetScale2d"]],
+            }, style={"height": "620px"}),
+            _controls(),
+        ]  # fmt: skip
+    return [
+        html.H2(f"{trial['structure']} in {trial['modality']}: {pick.model}, {pick.strategy}"),
+        html.P([html.Code(pick.object_id), f" · {trial['dataset']} · {trial['subject_id']}"],
+               className="caption"),
+        html.Div([html.Div(left), html.Div(_words(state, pick, trial, shown.candidates, picked))],
+                 className="two"),
+    ]  # fmt: skip
+
+
+def _layers(
+    masks: dict[int, Any], candidates: Sequence[Any], at: int | None
+) -> tuple[list[Layer], Layer | None]:
+    layers, filled, others = [], None, iter(OTHERS)
+    for row in candidates:
+        number = row["candidate"]
+        if number not in masks:
+            continue
+        hue = CHOSEN if number == at else next(others, OTHERS[-1])
+        layer = Layer(
+            f"candidate {number}, Dice {row['dice']:.3f}", masks[number], hue, number == at
+        )
+        layers.append(layer)
+        filled = layer if number == at else filled
+    return layers, filled
+
+
+def _controls() -> Any:
+    return html.Div([
+        html.Label(["grey values shown as black to white",
+                    dcc.RangeSlider(id="contrast", min=0, max=255, step=1, value=[0, 255],
+                                    marks=None, allowCross=False)]),
+        html.Label(["opacity of the filled mask, %",
+                    dcc.Slider(id="opacity", min=0, max=100, step=5, value=35, marks=None)]),
+    ], className="controls")  # fmt: skip
+
+
+def _words(
+    state: State, pick: Pick, trial: Any, candidates: Sequence[Any], picked: dict[str, Any]
+) -> Body:
+    """Scores of the selections and of the candidates, and the object's other trials."""
+    levels = state.data.rows(_LEVELS, [pick.object_id, pick.model, pick.strategy])
+    by: dict[int, list[str]] = {}
+    for name, one in picked.items():
+        if one["candidate"] is not None:
+            by.setdefault(one["candidate"], []).append(name)
+    selections = pa.Table.from_pylist([
+        {"selection": name, "status": one["status"], "candidate": one["candidate"],
+         "dice": None if one["tp"] is None else 2 * one["tp"] / (one["pred_px"] + trial["gt_px"]),
+         "hausdorff_px": one["hausdorff_px"], "hd95_px": one["hd95_px"], "nsd": one["nsd"],
+         "pred_px": one["pred_px"]}
+        for name, one in picked.items()
+    ])  # fmt: skip
+    shown = pa.Table.from_pylist(
+        [{"candidate": row["candidate"], "predicted_iou": row["predicted_iou"],
+          "dice": row["dice"], "pred_px": row["pred_px"],
+          "picked_by": ", ".join(by.get(row["candidate"], []))} for row in candidates],
+        schema=pa.schema([("candidate", pa.int64()), ("predicted_iou", pa.float64()),
+                          ("dice", pa.float64()), ("pred_px", pa.int64()),
+                          ("picked_by", pa.string())]),
+    )  # fmt: skip
+    notes = ", ".join(trial["notes"] or ())
+    return [
+        html.Label(["prompt displaced by, trial, step", dcc.Dropdown(
+            id="level", clearable=False, searchable=False,
+            options=[{"label": _level(row), "value": _key(row)} for row in levels],
+            value=f"{pick.lo}|{pick.hi}|{pick.trial}|{trial['step']}",
+        )]),
+        html.H3("Selections"),
+        html.P(f"The object has {trial['gt_px']:,} px. Filled: the mask {pick.selection} picked."
+               + (f" Notes: {notes}." if notes else ""), className="note"),
+        grid("selections", selections),
+        html.H3("Candidates"),
+        html.P("Click their names below the picture to show or hide them.", className="note"),
+        grid("candidates", shown),
+    ]  # fmt: skip
+
+
+def _level(row: Any) -> str:
+    moved = "none" if row["jitter_hi"] == 0 else f"{row['jitter_lo']}-{row['jitter_hi']} px"
+    return f"{moved}, trial {row['trial']}" + (f", step {row['step']}" if row["step"] else "")
+
+
+def _key(row: Any) -> str:
+    return f"{row['jitter_lo']}|{row['jitter_hi']}|{row['trial']}|{row['step']}"

@@ -1,0 +1,62 @@
+"""Compare: two models on the same prompts, or two runs on the same objects."""
+
+from __future__ import annotations
+
+from dash import html
+
+from dashboards.app.pages.cases import case_table
+from dashboards.app.parts import Body, calm, drawn, numbers
+from dashboards.app.runs_compared import compare_runs
+from dashboards.app.state import State
+from dashboards.app.view import View
+from dashboards.figures import draw, spec_of
+from dashboards.figures.rows import unique
+
+MOST_PAIRS = 6
+
+
+def body(state: State, view: View) -> Body:
+    """Every pair of models that the filters leave, and the other run if there is one."""
+    found = _other_run(state, view) if state.other is not None else []
+    answer = state.data.answer("paired", view)
+    changed = state.data.answer("paired_objects", view).to_pylist()
+    pairs = unique(zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True))
+    if not pairs and not found:
+        return [calm("One model alone has nothing to compare. A study with two models, or "
+                     "`samscope dashboard RUN --compare OTHER_RUN`, has.")]  # fmt: skip
+    for at, (baseline, model) in enumerate(pairs[:MOST_PAIRS]):
+        mine = answer.filter(
+            [(b, m) == (baseline, model) for b, m in
+             zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True)]
+        )  # fmt: skip
+        objects = [r for r in changed if (r["baseline"], r["model"]) == (baseline, model)]
+        objects.sort(key=lambda row: -abs(row["gain"]))
+        found += [
+            html.H2(f"{model} minus {baseline}"),
+            html.P(spec_of("paired").caption.replace("`", ""), className="caption"),
+            *drawn(f"paired-{at}", draw("paired", mine)),
+            numbers(f"paired-{at}", mine),
+            html.H3("Objects that changed most"),
+            html.P("Choose a row to see the mask of the second model.", className="caption"),
+            case_table(f"changed-{at}", objects[:100],
+                       ("structure", "modality", "strategy", "selection", "dice_baseline",
+                        "dice_model", "gain", "object_id")),
+        ]  # fmt: skip
+    if len(pairs) > MOST_PAIRS:
+        found.append(calm(f"{len(pairs) - MOST_PAIRS} further pairs: filter by model."))
+    return found
+
+
+def _other_run(state: State, view: View) -> Body:
+    if state.other is None:
+        return []
+    answer = compare_runs(state.data, state.other, view)
+    words = html.P(
+        f"Dice in {state.data.run_dir} minus Dice in {state.other.run_dir}, objects, models and "
+        "strategies that both have; level (0,0), with 95 % intervals over subjects.",
+        className="caption",
+    )
+    head = [html.H2("Two runs"), words]
+    if not answer.num_rows:
+        return [*head, calm("The two runs share no scored object, model and strategy.")]
+    return [*head, *drawn("two-runs", draw("compare_models", answer)), numbers("two-runs", answer)]

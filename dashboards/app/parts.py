@@ -1,0 +1,151 @@
+"""Pieces that pages are made of: figures, tables, words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dash_ag_grid as dag
+import plotly.graph_objects as go
+import pyarrow as pa
+from dash import dcc, html
+
+from dashboards.app.data import RunData
+from dashboards.app.view import View
+from dashboards.figures import draw, spec_of
+from dashboards.figures.rows import SEEN_MARK
+
+MOST_MARKS = 50_000
+"""Points, cells and segments of one figure that are sent to a browser."""
+MOST_ROWS = 2_000
+"""Rows of a table that is not read page by page."""
+
+Body = list[Any]
+
+_CONFIG: Any = {
+    "displaylogo": False,
+    "responsive": True,
+    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+}
+
+
+def figure(name: str, data: RunData, view: View, *, drill: bool = False) -> Body:
+    """Heading, caption, figure and numbers of one figure; words where nothing is left to draw."""
+    spec = spec_of(name)
+    answer = data.answer(spec.question, view)
+    head = [html.H2(spec.title), html.P(code(spec.caption), className="caption")]
+    if not answer.num_rows:
+        return [*head, nothing_left()]
+    return [*head, *drawn(name, draw(name, answer), drill=drill), numbers(spec.question, answer)]
+
+
+def drawn(name: str, made: go.Figure, *, drill: bool = False) -> Body:
+    """A figure and its note; clicking a mark of one that drills leads to its cases."""
+    if marks(made) > MOST_MARKS:
+        return [calm("This would be more marks than a browser can show. Choose fewer by the "
+                     "filters above; the table below holds the numbers.")]  # fmt: skip
+    note = (made.layout.meta or {}).get("note")
+    identity: Any = {"drill": name} if drill else f"figure-{name}"
+    height = made.layout.height
+    graph = dcc.Graph(
+        id=identity, figure=made, config=_CONFIG, className="drill" if drill else "",
+        style={"height": f"{height}px"} if height else {},
+    )  # fmt: skip
+    return [graph, html.P(note, className="note")] if note else [graph]
+
+
+def marks(made: go.Figure) -> int:
+    """How many marks a figure has."""
+    total = 0
+    for trace in made.data:
+        values = trace.z if getattr(trace, "z", None) is not None else getattr(trace, "x", None)
+        total += sum(len(line) if hasattr(line, "__len__") else 1 for line in values or ())
+    return total
+
+
+def numbers(name: str, answer: pa.Table) -> html.Details:
+    """The table behind a figure, folded away."""
+    return html.Details([html.Summary("Numbers"), grid(f"table-{name}", answer)])
+
+
+def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
+    """A table that can be sorted and filtered."""
+    shown = answer.slice(0, MOST_ROWS)
+    fit = 52 + 30 * min(max(shown.num_rows, 2), 14)
+    table = dag.AgGrid(
+        id={"table": name},
+        rowData=[{k: _plain(v) for k, v in row.items()} for row in shown.to_pylist()],
+        columnDefs=[column(field.name, field.type) for field in answer.schema],
+        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 70},
+        columnSize="autoSize",
+        dashGridOptions=grid_options(),
+        style={"height": f"{height or fit}px"},
+    )
+    if answer.num_rows > MOST_ROWS:
+        return html.Div([table, html.P(f"the first {MOST_ROWS:,} of {answer.num_rows:,} rows",
+                                       className="note")])  # fmt: skip
+    return table
+
+
+def grid_options(**more: Any) -> dict[str, Any]:
+    """What all tables share."""
+    return {"theme": "themeQuartz", "rowHeight": 30, "headerHeight": 34, "animateRows": False,
+            "enableCellTextSelection": True, **more}  # fmt: skip
+
+
+def column(name: str, kind: pa.DataType) -> dict[str, Any]:
+    """A column of a table; fractions to three places."""
+    # a dot in a field's name would be read as a path into the row
+    found: dict[str, Any] = {"field": name, "headerName": name.replace("_", " "),
+                             "headerTooltip": name}  # fmt: skip
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        found |= {"type": "rightAligned", "filter": "agNumberColumnFilter"}
+    if pa.types.is_floating(kind):
+        found["valueFormatter"] = {
+            "function": "params.value == null ? '–' : d3.format('.3f')(params.value)"
+        }
+    return found
+
+
+def labelled(text: str) -> dict[str, Any]:
+    """What a screen reader calls a region."""
+    return {"aria-label": text}
+
+
+def calm(text: str) -> Any:
+    """Words about something that cannot be shown."""
+    return html.Div(text, className="banner", role="status")
+
+
+def nothing_left() -> Any:
+    """Words for filters that let nothing through."""
+    return calm("Nothing matches these filters. Clear one of them above.")
+
+
+def seen_note(data: RunData, view: View) -> Body:
+    """What `SEEN_MARK` means, where it stands."""
+    return [
+        calm(
+            f"{model}{SEEN_MARK}: {seen:,} of the {shown:,} subjects shown were in its training "
+            "data. Its scores on them are optimistic."
+        )
+        for model, (seen, shown) in data.seen(view).items()
+        if view.keeps({"model": model})
+    ]
+
+
+def tiles(values: Mapping[str, str]) -> Any:
+    """Large numbers with small words."""
+    return html.Ul([html.Li([html.B(v), html.Span(k)]) for k, v in values.items()],
+                   className="tiles")  # fmt: skip
+
+
+def code(text: str) -> Body:
+    """Text in which what stands between backquotes is code."""
+    return [html.Code(part) if at % 2 else part for at, part in enumerate(text.split("`"))]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, bool | int | float | str) or value is None else str(value)

@@ -1,0 +1,197 @@
+"""The dashboard behind an address: what is on every page, and what happens on a click."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flask
+from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from dashboards.app import case_rows, console
+from dashboards.app.data import RunData
+from dashboards.app.masks import Masks
+from dashboards.app.pages import PAGES
+from dashboards.app.pages.cases import case
+from dashboards.app.parts import Body, calm, labelled, seen_note
+from dashboards.app.state import State as AppState
+from dashboards.app.view import FILTERS, View
+from engine.errors import SamscopeError, UserError
+
+log = logging.getLogger("samscope")
+
+LOOK_EVERY_S = 10
+"""How often a page asks whether there are newer results."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+def make_app(run_dir: Path, other: Path | None = None) -> Dash:
+    """The dashboard of a run, as a Dash application.
+
+    Raises:
+        UserError: a run has no results that this version can read.
+    """
+    data = RunData(run_dir)
+    state = AppState(data, Masks(data), RunData(other) if other is not None else None)
+    app = Dash(
+        __name__, title=f"samscope · {run_dir.resolve().name}", update_title="",
+        serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
+    )  # fmt: skip
+    app.layout = lambda: _layout(state)
+    _in_the_browser(app)
+    _on_the_server(app, state)
+    console.connect(app, state)
+    return app
+
+
+def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
+    """A server that listens but does not answer yet (`serve_forever`); port 0: any free one.
+
+    Raises:
+        UserError: the address cannot be listened at.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            "cannot listen at this address", where=f"{host}:{port}",
+            got=getattr(error, "strerror", None) or str(error),
+            remedy="choose another --port",
+        ) from error  # fmt: skip
+    if host in _LOOPBACK:
+        app.server.before_request(_only_by_our_name)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = make_server(host, port, app.server, threaded=True, fd=listening.detach())
+    return server
+
+
+def _only_by_our_name() -> flask.Response | None:
+    """A page elsewhere that points its own name at this machine gets no answer."""
+    name = flask.request.host.rsplit(":", 1)[0] if flask.request.host else ""
+    if name in _LOOPBACK:
+        return None
+    return flask.Response("asked by another name than this machine's\n", 403)
+
+
+def _layout(state: AppState) -> Any:
+    choices = state.data.choices().values
+    (run,) = state.data.rows("SELECT study, samscope_version, wall_s FROM runs")
+    return html.Div([
+        dcc.Location(id="url", refresh="callback-nav"),
+        dcc.Store(id="place"), dcc.Store(id="pick"), dcc.Store(id="nowhere"),
+        dcc.Store(id="database", data=state.data.newest.name),
+        dcc.Interval(id="look", interval=1000 * LOOK_EVERY_S),
+        html.Header([
+            html.H1("samscope"),
+            html.P([html.B(run["study"]), f" · {state.data.run_dir.resolve()}"]),
+            html.Button("Light / dark", id="theme", title="Switch between light and dark"),
+        ], className="top"),
+        html.Nav([dcc.Link(page.title, href=page.path, id={"nav": page.path}) for page in PAGES],
+                 **labelled("Pages")),
+        html.Div([
+            *(html.Label([name, dcc.Dropdown(
+                id=f"filter-{name}", options=choices[name], multi=True, placeholder="all",
+                closeOnSelect=True)]) for name in FILTERS),
+            html.Button("Clear", id="clear", title="Clear all filters"),
+        ], className="filters", role="search"),
+        html.Div(id="newer"),
+        html.Main([html.Div(id="case"), html.Div(id="page")]),
+        html.Footer("Figures: Plotly and Dash (MIT). Tables: AG Grid Community (MIT). "
+                    f"samscope {run['samscope_version']}."),
+    ], className="shell")  # fmt: skip
+
+
+def _in_the_browser(app: Dash) -> None:
+    """Callbacks that ask nobody (`assets/app.js`)."""
+    here = ClientsideFunction
+    connect: Any = app.clientside_callback  # Dash leaves it without types
+    connect(
+        here("samscope", "arrive"),
+        Output("place", "data"), Output("pick", "data"),
+        Output({"nav": ALL}, "href"), Output({"nav": ALL}, "className"),
+        Input("url", "pathname"), Input("url", "search"),
+        State("place", "data"), State("pick", "data"), State({"nav": ALL}, "id"),
+    )  # fmt: skip
+    deaf: dict[str, Any] = {"prevent_initial_call": True}
+    for function, inputs in (
+        ("filter", [Input(f"filter-{name}", "value") for name in FILTERS]),
+        ("clear", [Input("clear", "n_clicks")]),
+        ("theme", [Input("theme", "n_clicks")]),
+        ("drill", [Input({"drill": ALL}, "clickData")]),
+        ("choose", [Input({"cases": ALL}, "selectedRows")]),
+        ("level", [Input("level", "value")]),
+        ("contrast", [Input("contrast", "value")]),
+        ("opacity", [Input("opacity", "value")]),
+        ("reload", [Input("reload", "n_clicks")]),
+    ):
+        connect(
+            here("samscope", function),
+            Output("nowhere", "data", allow_duplicate=True), *inputs, **deaf,
+        )  # fmt: skip
+
+
+def _on_the_server(app: Dash, state: AppState) -> None:
+    pages = {page.path: page for page in PAGES}
+
+    @app.callback(Output("page", "children"), Input("place", "data"), prevent_initial_call=True)
+    def show_page(place: str) -> Body:
+        path, _, search = place.partition("?")
+        page = pages.get(path)
+        if page is None:
+            return [calm(f"There is no page {path}. The pages are listed above.")]
+        return calmly(lambda: _page(state, page.body, View.of(search)))
+
+    @app.callback(Output("case", "children"), Input("pick", "data"), prevent_initial_call=True)
+    def show_case(search: str) -> Body:
+        pick = View.of(search).pick
+        return [] if pick is None else calmly(lambda: case(state, pick))
+
+    @app.callback(
+        Output({"cases": MATCH}, "getRowsResponse"), Input({"cases": MATCH}, "getRowsRequest"),
+        State("place", "data"), prevent_initial_call=True,
+    )  # fmt: skip
+    def block(request: dict[str, Any] | None, place: str | None) -> Any:
+        if request is None:
+            return no_update
+        view = View.of((place or "").partition("?")[2])
+        try:
+            return case_rows.case_rows(state.data, view, request)
+        except Exception:  # a table without rows is better than none
+            log.exception("the table of cases could not be read")
+            return {"rowData": [], "rowCount": 0}
+
+    @app.callback(Output("newer", "children"), Input("look", "n_intervals"),
+                  State("database", "data"), prevent_initial_call=True)  # fmt: skip
+    def look(_: int, shown: str) -> Any:
+        try:
+            newest = state.data.newest.name
+        except UserError:
+            return no_update
+        if newest == shown:
+            return no_update
+        words: Body = [
+            "There are newer results of this run.",
+            html.Button("Show them", id="reload"),
+        ]
+        return html.Div(words, className="banner", role="status")
+
+
+def _page(state: AppState, body: Callable[[AppState, View], Body], view: View) -> Body:
+    return [*seen_note(state.data, view), *body(state, view)]
+
+
+def calmly(make: Callable[[], Body]) -> Body:
+    """What `make` makes, or words about why it cannot be made."""
+    try:
+        return make()
+    except SamscopeError as error:
+        return [calm(str(error))]
+    except Exception:  # a page without a figure is better than none; the log has the rest
+        log.exception("a page of the dashboard failed")
+        return [calm("This cannot be shown. The reason is in the terminal that runs the "
+                     "dashboard; please report it.")]  # fmt: skip

@@ -1,0 +1,178 @@
+"""What the dashboard shows, without a browser: filters, cases, refusals, a run that goes on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from results.synthetic import make
+
+from dashboards.app import make_app, serve
+from dashboards.app.case_rows import case_rows
+from dashboards.app.data import RunData
+from dashboards.app.masks import Masks
+from dashboards.app.pages import PAGES
+from dashboards.app.state import State
+from dashboards.app.view import Pick, View
+from dashboards.figures.mask_picture import edges
+from dashboards.figures.rows import SEEN_MARK
+from engine.analysis.questions import QUESTIONS
+from engine.cli import MISTAKE, run
+from engine.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    found = make(tmp_path_factory.mktemp("synthetic"))
+    found.build()
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(made: Any) -> RunData:
+    return RunData(made.run_dir)
+
+
+def test_a_view_survives_its_url() -> None:
+    view = View({"model": ("tiny",), "structure": ("left kidney", "a&b=c")},
+                Pick("a/b/00000/x%2Fy/0", "tiny", "box", "oracle", 0, 10, 2, 0))  # fmt: skip
+    assert View.of(view.search()) == view
+
+
+@pytest.mark.parametrize("search", ["", "?", "?object=x", "?lo=-1&trial=x", "?model=", "?%ff=%ff"])
+def test_any_query_string_is_a_view(search: str) -> None:
+    assert View.of(search).pick is None
+
+
+def test_filters_on_objects_hold_for_every_question(data: RunData, made: Any) -> None:
+    """As if the run had only these objects: n and N follow."""
+    view = View({"structure": ("liver",), "dataset": ("abdomen_ct",)})
+    wanted = [o for o, row in made.objects.items()
+              if row["structure"] == "liver" and o.startswith("abdomen_ct/")]  # fmt: skip
+    assert wanted
+    for row in data.answer("leaderboard", view).to_pylist():
+        scores = [
+            2 * s["tp"] / (s["pred_px"] + t["gt_px"])
+            for t in made.trials
+            if t["object_id"] in wanted and t["model"] == row["model"].removesuffix(SEEN_MARK)
+            and t["strategy"] == row["strategy"] and t["jitter_hi"] == 0
+            for s in t["selections"]
+            if s["selection"] == row["selection"] and s["status"] != "failed"
+        ]  # fmt: skip
+        assert (row["n"], row["expected"]) == (len(scores), len(wanted))
+        assert row["dice"] == pytest.approx(np.mean(scores))
+
+
+def test_no_filter_gives_the_kept_answers(data: RunData) -> None:
+    for name in QUESTIONS:
+        assert data.answer(name, View()).num_rows >= 0
+    assert data.answer("leaderboard", View({"dataset": tuple(data.choices().values["dataset"])}))[
+        "dice"
+    ].to_pylist() == pytest.approx(data.answer("leaderboard", View())["dice"].to_pylist())
+
+
+def test_models_that_have_seen_what_is_shown_are_marked(data: RunData) -> None:
+    names = set(data.answer("leaderboard", View())["model"].to_pylist())
+    assert names == {"tiny", "tuned" + SEEN_MARK}
+    assert data.seen(View({"dataset": ("skin/photo",)})) == {"tuned": (1, 2)}
+    assert data.seen(View({"structure": ("none",)})) == {}
+
+
+def test_cases_come_in_blocks_sorted_and_filtered(data: RunData) -> None:
+    asked = {"startRow": 2, "endRow": 7, "sortModel": [{"colId": "dice", "sort": "asc"}]}
+    view = View({"strategy": ("box",)})
+    block = case_rows(data, view, asked)
+    whole = data.rows("SELECT count(*) AS n FROM final_undisplaced WHERE strategy = 'box'")
+    assert block["rowCount"] == whole[0]["n"]
+    dice = [row["dice"] for row in block["rowData"]]
+    assert len(dice) == 5
+    assert dice == sorted(dice)
+    model = {"dice": {"filterType": "number", "type": "greaterThan", "filter": 0.5},
+             "structure": {"filterType": "text", "type": "contains", "filter": "KID'"},
+             "nothing": {"type": "contains", "filter": "x"}}  # fmt: skip
+    assert case_rows(data, view, {"endRow": 9, "filterModel": model})["rowCount"] == 0
+    hostile = {"sortModel": [{"colId": "dice; DROP TABLE trials", "sort": "asc"}], "endRow": 3}
+    assert len(case_rows(data, view, hostile)["rowData"]) == 3
+
+
+def test_without_its_collection_a_case_still_has_its_scores(data: RunData, made: Any) -> None:
+    trial = next(t for t in made.trials if t["strategy"] == "box" and t["status"] == "ok")
+    pick = Pick(trial["object_id"], trial["model"], "box", "oracle", trial["jitter_lo"],
+                trial["jitter_hi"], trial["trial"])  # fmt: skip
+    shown = Masks(data).show(pick)
+    assert shown is not None
+    assert shown.image is None
+    assert "this is not a run directory" in str(shown.problem)
+    assert shown.candidates
+    assert Masks(data).show(Pick("no/such", "tiny", "box", "oracle")) is None
+
+
+def test_every_page_of_a_run_with_failures(data: RunData) -> None:
+    state = State(data, Masks(data), data)
+    for page in PAGES:
+        for view in (View(), View({"structure": ("none",)}), View({"model": ("nobody",)})):
+            assert page.body(state, view), page.title
+
+
+def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -> None:
+    run_dir = shutil.copytree(made.run_dir, tmp_path / "run", symlinks=True)
+    data = RunData(run_dir)
+    with data.connection() as before:
+        first = data.newest
+        shutil.copyfile(first, run_dir / "results-9.duckdb")
+        (run_dir / "results.duckdb").unlink()
+        (run_dir / "results.duckdb").symlink_to("results-9.duckdb")
+        assert data.newest.name == "results-9.duckdb" != first.name
+        assert data.answer("coverage", View()).num_rows
+        assert before.execute("SELECT count(*) FROM trials").fetchall()[0][0] > 0
+
+
+def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "results.duckdb").write_bytes(b"no database" * 1000)
+    for folder, words in ((tmp_path / "nowhere", "no results database"),
+                          (tmp_path, "cannot be opened")):  # fmt: skip
+        assert run(["dashboard", str(folder), "--port", "0"]) == MISTAKE
+        said = capfd.readouterr().err
+        assert words in said
+        assert "Traceback" not in said
+
+
+def test_a_taken_port_and_an_unknown_host_are_refused(made: Any) -> None:
+    app = make_app(made.run_dir)
+    server = serve(app, "127.0.0.1", 0)
+    with pytest.raises(UserError, match="cannot listen"):
+        serve(app, "127.0.0.1", server.port)
+    with pytest.raises(UserError, match="cannot listen"):
+        serve(app, "no.such.host.invalid", 0)
+    server.server_close()
+
+
+def test_only_this_machines_names_are_answered(made: Any) -> None:
+    client = make_app(made.run_dir)
+    server = serve(client, "127.0.0.1", 0)
+    asker = client.server.test_client()
+    assert asker.get("/", headers={"Host": f"127.0.0.1:{server.port}"}).status_code == 200
+    assert asker.get("/", headers={"Host": "evil.example"}).status_code == 403
+    server.server_close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_outlines_run_along_every_pixel_border(seed: int) -> None:
+    mask = np.random.default_rng(seed).random((9, 12)) < 0.5
+    x, y = edges(mask)
+    drawn = set()
+    for at in range(0, len(x), 3):
+        (x0, x1), (y0, y1) = x[at : at + 2], y[at : at + 2]
+        assert x0 is not None and x1 is not None and y0 is not None and y1 is not None  # noqa: PT018
+        steps = int(max(x1 - x0, y1 - y0))
+        for step in range(steps):
+            drawn.add((x0 + step, y0, "h") if y0 == y1 else (x0, y0 + step, "v"))
+    padded = np.pad(mask, 1)
+    across = np.argwhere(padded[1:] != padded[:-1]).tolist()
+    along = np.argwhere(padded[:, 1:] != padded[:, :-1]).tolist()
+    wanted = {(c - 1.5, r - 0.5, "h") for r, c in across}
+    wanted |= {(c - 0.5, r - 1.5, "v") for r, c in along}
+    assert drawn == wanted

@@ -1,0 +1,204 @@
+"""The dashboard in a real browser: every page, filters, drilling down, SQL, both themes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from dashboards.app.pages import PAGES
+from engine.results.query import run_sql
+
+pytestmark = [pytest.mark.browser, pytest.mark.ray]
+
+WIDTH_PX = 1280
+SHOTS = os.environ.get("SAMSCOPE_SCREENSHOTS")
+"""A folder: every page is left there as a picture, in both themes."""
+
+
+@contextmanager
+def visit(browser: Any, address: str, path: str, scheme: str = "light") -> Iterator[Any]:
+    """A page that has arrived; afterwards it complained of nothing and asked nobody else."""
+    page = browser.new_page(viewport={"width": WIDTH_PX, "height": 900}, color_scheme=scheme)
+    complaints: list[str] = []
+    foreign: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type != "log" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith((address, "data:", "blob:")) else foreign.append(r.url),
+    )
+    page.goto(address + path)
+    page.wait_for_selector("#page > *", timeout=60_000)
+    yield page
+    assert complaints == []
+    assert foreign == []
+    page.close()
+
+
+def settle(page: Any) -> None:
+    """Wait until nothing is on its way."""
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
+def test_every_page_is_drawn_in_both_themes(browser: Any, world: Any, page: Any) -> None:
+    with visit(browser, world.address, page.path) as shown:
+        assert shown.locator("nav a.here").inner_text() == page.title
+        assert "cannot be shown" not in shown.inner_text("#page")
+        for graph in shown.locator("#page .dash-graph").all():
+            graph.locator(".main-svg").first.wait_for(timeout=30_000)
+        assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTH_PX
+        for scheme in ("light", "dark"):
+            back = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 380) is (scheme == "dark")
+            if SHOTS:
+                settle(shown)
+                name = f"{scheme}-{page.title.lower().replace(' ', '-')}.png"
+                shown.screenshot(path=Path(SHOTS) / name, full_page=True)
+            shown.click("#theme")
+
+
+def test_from_the_first_page_to_the_worst_box_prediction_in_three_clicks(
+    browser: Any, world: Any
+) -> None:
+    (worst,) = run_sql(
+        world.run,
+        "SELECT object_id FROM final_undisplaced WHERE model = 'tiny' AND strategy = 'box'"
+        " AND selection = 'predicted_iou' ORDER BY dice, object_id DESC LIMIT 1",
+    ).to_pylist()
+    with visit(browser, world.address, "/") as page:
+        rows = page.locator(".ag-center-cols-container .ag-row", has_text="box")
+        rows.filter(has_text="tiny").first.click()
+        page.wait_for_selector("#picture .main-svg", timeout=60_000)
+        assert worst["object_id"] in page.inner_text("#case")
+        assert page.locator("#picture image").count() >= 1
+        assert page.locator("#picture .scatterlayer .trace").count() >= 3  # mask, truth, box
+
+
+def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/structures") as page:
+        page.wait_for_selector(".drill .hm image, .drill .heatmaplayer image", timeout=30_000)
+        settle(page)
+        page.locator(".drill .nsewdrag").first.click(position={"x": 20, "y": 10})
+        page.wait_for_url("**/cases?**")
+        asked = parse_qs(urlsplit(page.url).query)
+        assert {"model", "strategy", "selection", "structure", "modality"} <= set(asked)
+        page.wait_for_selector(".ag-center-cols-container .ag-row", timeout=30_000)
+        settle(page)
+        first = page.locator(".ag-center-cols-container .ag-row").first.inner_text()
+        assert asked["structure"][0] in first
+        assert asked["strategy"][0] in first
+
+
+def test_a_view_can_be_sent(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/?model=fake&strategy=box") as page:
+        settle(page)
+        assert "fake" in page.inner_text("#filter-model")
+        assert "tiny" not in page.locator("#page .gtitle, #page .annotation-text").all_inner_texts()
+        page.click("nav a:has-text('Randomness')")
+        page.wait_for_url("**/randomness?model=fake&strategy=box")
+        page.go_back()
+        page.wait_for_url("**/?model=fake&strategy=box")
+        settle(page)
+        page.click("#clear")
+        page.wait_for_url(world.address + "/")
+
+
+def test_filters_change_the_address_and_the_page(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/") as page:
+        settle(page)
+        before = page.locator(".tiles").inner_text()
+        page.click("#filter-structure")
+        page.locator(".dash-dropdown-option:has-text('disc')").first.click()
+        page.wait_for_url("**/?structure=disc")
+        page.wait_for_function(
+            "text => document.querySelector('.tiles').innerText !== text", arg=before
+        )
+        (count,) = run_sql(
+            world.run, "SELECT count(*) AS n FROM objects WHERE structure = 'disc'"
+        ).to_pylist()
+        assert f"{count['n']}\nobjects shown" in page.locator(".tiles").inner_text()
+
+
+def test_a_selection_that_matches_nothing(browser: Any, world: Any) -> None:
+    for path in ("/", "/structures", "/factors", "/cases", "/compare", "/everything"):
+        with visit(browser, world.address, path + "?structure=none&model=nobody") as page:
+            settle(page)
+            assert "cannot be shown" not in page.inner_text("#page"), path
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DROP TABLE trials", "asks"),
+        ("ATTACH '/tmp/other.duckdb'", "asks"),
+        ("SELECT * FROM read_text('/etc/passwd')", "disabled"),
+        ("SELEC 1", "yntax"),
+        ("SELECT count(*) FROM range(10000000000) a, range(1000) b", "second"),
+        ("", "statement"),
+    ],
+)
+def test_hostile_sql_gets_calm_words(browser: Any, world: Any, sql: str, said: str) -> None:
+    with visit(browser, world.address, "/sql") as page:
+        page.fill("#sql-text", sql)
+        page.keyboard.press("Tab")
+        page.click("#sql-run")
+        page.wait_for_selector("#sql-answer .banner", timeout=60_000)
+        text = page.inner_text("#sql-answer")
+        assert said in text
+        assert "Traceback" not in text
+
+
+def test_an_answer_as_csv(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/sql") as page:
+        page.fill("#sql-text", "SELECT 7 AS a, 'x,y' AS b")
+        page.keyboard.press("Tab")
+        with page.expect_download() as waiting:
+            page.click("#sql-csv")
+        assert Path(waiting.value.path()).read_text().split() == ['"a","b"', '7,"x,y"']
+        page.wait_for_selector("#sql-answer .ag-row")
+
+
+def test_the_theme_is_kept(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/coverage") as page:
+        page.click("#theme")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.reload()
+        page.wait_for_selector("#page > *")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        settle(page)
+
+
+def test_the_keyboard_reaches_pages_filters_and_rows(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/cases") as page:
+        page.wait_for_selector(".ag-center-cols-container .ag-row")
+        settle(page)
+        page.locator("nav a").first.focus()
+        seen = set()
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            seen.add(page.evaluate("document.activeElement.closest('[id]')?.id || ''"))
+        assert {"filter-model", "clear"} <= seen
+        page.locator(".ag-center-cols-container .ag-row .ag-cell").first.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press(" ")
+        page.wait_for_url("**object=**")
+        page.wait_for_selector("#case h2", timeout=60_000)
+        settle(page)
+
+
+def test_a_displaced_trial_is_recomputed(browser: Any, world: Any) -> None:
+    (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
+    case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
+    with visit(browser, world.address, case + "&lo=0&hi=10&trial=1") as page:
+        page.wait_for_selector("#picture .main-svg", timeout=60_000)
+        settle(page)
+        assert "0-10 px, trial 1" in page.inner_text("#level")
+        assert page.locator("#case .banner").count() == 0
