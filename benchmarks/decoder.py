@@ -112,7 +112,7 @@ def everything(model: SamModel) -> None:
     def work(threshold: float) -> Callable[[], object]:
         params = EverythingParams(pred_iou_thresh=threshold, stability_score_thresh=0.99)
         arguments = (model.decoder, embedding, params, model.card.input_size, numerics_of("cpu"))
-        return lambda: segment_everything(*arguments)
+        return lambda: segment_everything(*arguments, on_device=False)
 
     with deterministic(model.device):
         compare(

@@ -5,27 +5,29 @@
 Catalog, study and tables are those of `scale.py` and of the finaliser; the trials are made by SQL
 from hashes of their keys, so that every build of one size holds the same rows: better for large
 objects, worse with jitter, one in 500 failed, some empty. Everything has no masks per slice.
-Prints seconds and size, then the seconds each named question takes.
+Prints seconds and size, what each answer costs the finaliser, then how long asking takes.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 from scale import STRUCTURES, measured, scale_study, write_catalog
 
-from engine.analysis.questions import QUESTIONS, run
+from engine.analysis.questions import QUESTIONS, answer, keep_answers, run
 from engine.models.numerics import numerics_of
 from engine.planning import lay_ground
 from engine.results.build import MEMORY
-from engine.results.moments import add_moments, begin_moments, finish_moments
+from engine.results.extend import ANSWERS
 from engine.results.query import connect
+from engine.results.rollups import SUMMED, add_rollups, begin_rollups, finish_rollups
 from engine.runs import RunDir, finalise
 from engine.study import Study
 
@@ -92,6 +94,28 @@ TRIALS = """
     ORDER BY object_key, model, strategy, jitter_lo, jitter_hi, trial"""
 
 
+FACTORS = """
+    UPDATE objects SET
+        fourier_order = 1 + hash(object_key) % 300 / 10,
+        aspect_ratio = (1 + hash(object_key, 'a') % 1000) / 1000,
+        intensity_difference = hash(object_key, 'i') % 20000 / 100 - 100,
+        n_components = 1 + hash(object_key, 'c') % 3, n_holes = hash(object_key, 'h') % 2,
+        perimeter_px = 4 * sqrt(area_px) + hash(object_key, 'p') % 100,
+        compactness = hash(object_key, 'k') % 7000 / 10000,
+        solidity = hash(object_key, 's') % 10000 / 10000,
+        touches_border = hash(object_key, 't') % 5 = 0,
+        center_inside = hash(object_key, 'e') % 10 > 0,
+        area_fraction = area_px / 262144,
+        boundary_gradient = hash(object_key, 'g') % 4000 / 100,
+        fourier_order_97 = nullif(hash(object_key, 'f') % 64, 0),
+        contrast_to_noise = nullif(hash(object_key, 'n') % 500, 0) / 100"""
+
+UNITS = """
+    UPDATE units SET
+        state = 'committed', done = expected, failed = 0, peak_memory_bytes = 2 ** 30,
+        seconds = MAP {'embed': 0.1, 'prompt': 0.01, 'decode': 0.2, 'score': 0.05}"""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Build the database, then time the questions."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -116,8 +140,12 @@ def make_database(folder: Path, scores: int) -> Path:
     planning = lay_ground(study, collection).plan(numerics_of("cpu"))
     path = finalise(RunDir.prepare(folder, collection), planning)
     with duckdb.connect(str(path), config={"memory_limit": MEMORY}) as connection:
-        connection.execute("UPDATE objects SET fourier_order = 1 + hash(object_key) % 300 / 10")
+        connection.execute(FACTORS)
+        connection.execute(UNITS)
         _fill(connection, cells)
+        connection.execute(f"DROP SCHEMA {ANSWERS} CASCADE")
+        with measured("answers"):
+            keep_answers(connection)
     return path
 
 
@@ -137,30 +165,36 @@ def _fill(connection: duckdb.DuckDBPyConnection, cells: pa.Table) -> None:
     """Make the trials of all objects, some thousands at a time, and their moments."""
     connection.register("cells", cells)
     ((objects,),) = connection.execute("SELECT count(*) FROM objects").fetchall()
-    connection.execute("DROP TABLE IF EXISTS moments")
-    begin_moments(connection)
+    for name in SUMMED:
+        connection.execute(f"DROP TABLE IF EXISTS {name}")
+    begin_rollups(connection)
     connection.execute("CREATE TEMP TABLE batch AS FROM trials LIMIT 0")
     for first in range(1, objects + 1, OBJECTS_AT_ONCE):
         last = min(first + OBJECTS_AT_ONCE - 1, objects)
         connection.execute(f"INSERT INTO batch {TRIALS}", {"first": first, "last": last})
         connection.execute("INSERT INTO trials FROM batch")
-        add_moments(connection, "batch")
+        add_rollups(connection, "batch")
         connection.execute("TRUNCATE batch")
-    finish_moments(connection)
+    finish_rollups(connection)
 
 
 def time_questions(run_dir: Path) -> None:
-    """Seconds of each question, asked twice: the second time its pages are in memory."""
-    sys.stdout.write("| question | first, s | again, s |\n|---|---|---|\n")
-    with connect(run_dir) as connection:
-        for name in QUESTIONS:
-            seconds = []
-            for _ in range(2):
-                started = perf_counter()
-                run(connection, name)
-                seconds.append(perf_counter() - started)
-            sys.stdout.write(f"| {name} | {seconds[0]:.2f} | {seconds[1]:.2f} |\n")
-            sys.stdout.flush()
+    """Seconds to ask each question, to ask it again, and to answer it without the kept answer."""
+    sys.stdout.write("| question | rows | first, s | again, s | anew, s |\n|---|---|---|---|---|\n")
+    for name, question in QUESTIONS.items():
+        with connect(run_dir) as connection:
+            rows = run(connection, name).num_rows
+        with connect(run_dir) as connection:
+            asked = [_seconds(run, connection, name) for _ in range(2)]
+            anew = _seconds(answer, connection, question)
+        sys.stdout.write(f"| {name} | {rows:,} | {asked[0]:.2f} | {asked[1]:.2f} | {anew:.2f} |\n")
+        sys.stdout.flush()
+
+
+def _seconds(ask: Callable[..., Any], *arguments: Any) -> float:
+    started = perf_counter()
+    ask(*arguments)
+    return perf_counter() - started
 
 
 if __name__ == "__main__":

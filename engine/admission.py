@@ -6,7 +6,6 @@ import os
 from functools import reduce
 from pathlib import Path
 
-import pyarrow.compute as pc
 import torch
 
 from engine.errors import UserError
@@ -21,10 +20,7 @@ SHARE = 0.95
 
 
 def projected(planning: Planning) -> Projection | None:
-    """One evaluator with all models of the study; None where none of them has a network.
-
-    The largest slice is that of the whole collection: a bound, also for a sample of it.
-    """
+    """One evaluator with all models of the study; None where none of them has a network."""
     found = [
         one
         for choice in planning.plan.study.models
@@ -39,10 +35,8 @@ def _of_model(planning: Planning, choice: ModelChoice) -> Projection | None:
     if network is None:
         return None
     strategies, card = plan.study.strategies_of(choice), plan.cards[choice.name]
-    height, width = _largest_slice(planning)
     workload = Workload(
-        height,
-        width,
+        plan.units.sampled.sizes(),
         tokens=max((_tokens(strategy) for strategy in strategies), default=0),
         everything=any(not strategy.prompted for strategy in strategies),
         candidates=len(card.candidates),
@@ -59,31 +53,49 @@ def _tokens(strategy: Strategy) -> int:
     return points + (1 if strategy.kind == "points" else 2)
 
 
-def _largest_slice(planning: Planning) -> tuple[int, int]:
-    sizes = planning.catalog.table("slices").select(["height", "width"])
-    area = pc.multiply(sizes["height"].cast("int64"), sizes["width"].cast("int64"))
-    place = pc.index(area, pc.max(area)).as_py()
-    return sizes["height"][place].as_py(), sizes["width"][place].as_py()
-
-
 def memory_of(device: str) -> int:
     """Bytes that a worker of this device, or all workers of this machine together, can have."""
     where = torch_device(device)
     if where.type == "cuda":
         return int(torch.cuda.get_device_properties(where).total_memory)
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(machine, _container_limit() or machine)
+    return min(machine, container_limit() or machine)
 
 
-def _container_limit() -> int | None:
-    """Of this process's container, where there is one (Linux)."""
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            said = Path(name).read_text().strip()
-        except OSError:
+def container_limit(
+    groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/sys/fs/cgroup")
+) -> int | None:
+    """Bytes allowed to this process by its control group and those around it (Linux).
+
+    None where there is no limit, or no control group.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        return None
+    limits = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # version 2
+            top, name = mounted, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = mounted / "memory", "memory.limit_in_bytes"
+        else:
             continue
-        return int(said) if said.isdigit() else None
-    return None
+        inner = top / path.lstrip("/")
+        # A namespace may hide the groups around; those that can be seen are asked.
+        for group in (inner, *inner.parents):
+            if group.is_relative_to(top):
+                limits += _number(group / name)
+    return min(limits, default=None)
+
+
+def _number(file: Path) -> list[int]:
+    try:
+        said = file.read_text().strip()
+    except OSError:
+        return []
+    return [int(said)] if said.isdigit() else []  # "max": none
 
 
 def admit(projection: Projection | None, evaluators: int, there: int) -> None:

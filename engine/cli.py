@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from engine import __version__
-from engine.errors import SamscopeError
+from engine.errors import SamscopeError, no_room
 from engine.stores import local_folder, place_of
 from engine.study import Runtime
 
@@ -101,7 +101,10 @@ def run(argv: list[str]) -> int:
     except SamscopeError as mistake:
         errors.print(f"[bold red]error:[/] {_escape(str(mistake))}")
         return MISTAKE
-    except Exception:
+    except Exception as problem:
+        if (full := no_room(problem)) is not None:
+            errors.print(f"[bold red]error:[/] {_escape(str(full))}")
+            return MISTAKE
         logging.getLogger("samscope").exception("internal error, please report it")
         return BUG
     if code == INTERRUPTED:  # Typer's answer to Ctrl-C, without a word
@@ -518,14 +521,19 @@ def ask(
     format: Annotated[
         Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
     ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(help="With the question `all`: a folder for a file each.")
+    ] = None,
 ) -> int:
     """Answer a named question, with 95 % intervals over subjects; without one, list them.
 
     Example: `samscope ask run leaderboard --format csv`
+
+    Example: `samscope ask run all --format csv --out answers`
     """
     from engine.commands.ask import ask_command
 
-    return ask_command(run_dir, question, format)
+    return ask_command(run_dir, question, format, out)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from pathlib import Path
 import yaml
 
 import engine
+from engine.analysis.questions import keep_answers
 from engine.errors import UserError, text_of
 from engine.files import exclusive_lock, is_locked
 from engine.identity import fingerprint
@@ -190,7 +191,7 @@ def finalise(run: RunDir, planning: Planning, hold: Hold | None = None) -> Path:
     summary = PlanSummary(plan.units.table(), objects, planning.exclusions)
     parts = PartStore(run.place, algorithm_versions(), hold.check)
     _bring_database(run)
-    database = build(record, summary, planning.catalog, run.path, store=parts)
+    database = build(record, summary, planning.catalog, run.path, store=parts, finish=keep_answers)
     if run.address is not None:
         hold.check()
         name = publish_remote(database, ObjectStore(run.address), hold.token)

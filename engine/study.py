@@ -276,8 +276,8 @@ class Study(Frozen):
     modalities: tuple[str, ...] | None = None
     subjects: tuple[str, ...] | None = None
     sample: Sample = Sample()
-    nsd_tolerance_px: float = Field(2.0, gt=0)
-    nsd_tolerance_mm: float = Field(2.0, gt=0)
+    nsd_tolerance_px: float = Field(2.0, gt=0, le=1e6)
+    nsd_tolerance_mm: float = Field(2.0, gt=0, le=1e9)
     precision: Precision = "auto"
     parity_bound: float | None = Field(None, gt=0, le=1)
 
@@ -332,7 +332,7 @@ class Runtime(Frozen):
     attempts: int = Field(2, ge=1, le=10)
     retry_failed: bool = False
     patience_s: float = Field(
-        3600.0, gt=0, description="a worker without a sign of life for so long is ended"
+        3600.0, gt=0, le=1e7, description="a worker without a sign of life for so long is ended"
     )
     recycle_units: int | None = Field(
         None, ge=1, description="a worker starts anew after so many units; None: when it has grown"

@@ -23,7 +23,7 @@ from engine.scene import Scene, Target
 from engine.study import Strategy, Study
 
 SMALLER_BATCH = "smaller_batch"
-"""Note of a trial that was decoded in a smaller batch, because the whole one did not fit."""
+"""Note of a trial that was encoded or decoded in a smaller batch: the whole one did not fit."""
 
 
 @dataclass(frozen=True)
@@ -128,4 +128,5 @@ def _decode(model: Model, embedding: Embedding, prompts: Sequence[Prompt]) -> li
             got=len(said.masks),
             expected=len(prompts),
         )
-    return [Answer(said.masks[i], said.predicted_iou[i]) for i in range(len(prompts))]
+    notes = (SMALLER_BATCH,) if embedding.smaller_batch else ()
+    return [Answer(said.masks[i], said.predicted_iou[i], notes) for i in range(len(prompts))]

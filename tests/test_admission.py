@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from worlds import toy_collection, write_study
 
-from engine.admission import admit, memory_of, projected
+from engine import admission
+from engine.admission import admit, container_limit, memory_of, projected
 from engine.cli import run
 from engine.errors import UserError
 from engine.models.memory import Projection
@@ -66,6 +67,33 @@ def test_memory_of_this_machine_is_known() -> None:
     assert 2**28 < memory_of("cpu") < 2**50
     with pytest.raises(UserError, match="device"):
         memory_of("abacus")
+
+
+def limited(folder: Path, groups: str, limits: dict[str, str]) -> int | None:
+    (folder / "groups").write_text(groups)
+    for name, said in limits.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(said + "\n")
+    return container_limit(folder / "groups", folder)
+
+
+def test_the_tightest_of_nested_containers_counts(tmp_path: Path) -> None:
+    nested = {"a/b/memory.max": "max", "a/memory.max": "4096", "memory.max": "8192"}
+    assert limited(tmp_path / "", "0::/a/b\n", nested) == 4096
+    assert limited(tmp_path, "0::/elsewhere\n", {}) == 8192
+    old = {"memory/x/memory.limit_in_bytes": "512", "memory/memory.limit_in_bytes": "1024"}
+    assert limited(tmp_path, "3:cpu,cpuacct:/x\n2:memory:/x\n", old) == 512
+    (tmp_path / "memory.max").write_text("max")
+    assert limited(tmp_path, "0::/\n", {}) is None
+    assert container_limit(tmp_path / "absent") is None
+
+
+def test_memory_is_the_container_s_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = memory_of("cpu")
+    monkeypatch.setattr(admission, "container_limit", lambda: 2**20)
+    assert memory_of("cpu") == 2**20
+    monkeypatch.setattr(admission, "container_limit", lambda: 2**60)
+    assert machine <= memory_of("cpu") < 2**60
 
 
 def test_a_run_says_so_before_it_starts(

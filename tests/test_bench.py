@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from worlds import toy_collection
 
+from engine.bench.amounts import Amounts
 from engine.bench.beside import beside, beside_rows
-from engine.bench.costs import Cost, Costs, duration, measure
+from engine.bench.costs import Cost, Costs, _cost, duration, measure
 from engine.bench.machine import Machine
 from engine.bench.ways import Clock, plain_scores
 from engine.bench.work import works
@@ -85,11 +86,31 @@ def test_every_stage_is_measured_and_counted_by_its_own_unit(
         cost.seconds * {"slice": 2, "object": 4, "trial": trials.get(cost_key(cost), 0)}[cost.per]
         for cost in costs.costs
     )
-    assert costs.seconds(2, 4, trials) == pytest.approx(spent)
+    slices = {(cost.model, cost.strategy): 2 for cost in costs.costs}
+    assert costs.seconds(Amounts(slices, 4, trials)) == pytest.approx(spent)
 
 
 def cost_key(cost: Cost) -> tuple[str, str]:
     return cost.model, cost.strategy
+
+
+@pytest.mark.parametrize(
+    ("key", "per", "seconds"),
+    [
+        (("-", "-", "read"), "slice", 1.5),
+        (("-", "-", "factors"), "object", 0.5),
+        (("tiny", "box", "decode"), "trial", 0.25),
+        (("tiny", "everything", "decode"), "slice", 1.5),
+        (("tiny", "everything", "score"), "trial", 1.0),
+    ],
+)
+def test_a_cost_is_the_median_round_by_what_it_is_counted_by(
+    world: tuple[Path, Path, Plan], key: tuple[str, str, str], per: str, seconds: float
+) -> None:
+    study = world[2].study
+    counts = {("-", "factors"): 6, ("tiny", "box"): 12, ("tiny", "everything"): 3}
+    made = _cost(study, key, [2.0, 3.0, 70.0], 2, counts)
+    assert made == Cost(*key, per, seconds)  # type: ignore[arg-type]
 
 
 def costs_by_hand() -> Costs:
@@ -105,16 +126,60 @@ def costs_by_hand() -> Costs:
 
 def test_projection_by_hand(tmp_path: Path) -> None:
     costs = costs_by_hand()
-    asked = {("tiny", "box"): 80, ("tiny", "everything"): 8}
-    assert costs.seconds(10, 8, asked) == 5 + 2 + 20 + 10 + 80
+    trials = {("tiny", "box"): 80, ("tiny", "everything"): 8}
+    slices = {("-", "-"): 10, ("tiny", "-"): 10, ("tiny", "everything"): 10}
+    assert costs.seconds(Amounts(slices, 8, trials)) == 5 + 2 + 20 + 10 + 80
+    # Where nothing of a model or a strategy is to do, a slice costs nothing by it.
+    assert costs.seconds(Amounts({("-", "-"): 10}, 8, {})) == 5 + 2
+    boxes = Amounts({("-", "-"): 10, ("tiny", "-"): 7}, 0, {("tiny", "box"): 80})
+    assert costs.seconds(boxes) == 5 + 14 + 10
     with pytest.raises(UserError, match="no such model and strategy"):
-        costs.seconds(1, 1, {("tiny", "point_1"): 1})
+        costs.seconds(Amounts({}, 1, {("tiny", "point_1"): 1}))
     costs.save(tmp_path / "costs.json")
     assert Costs.load(tmp_path / "costs.json") == costs
     assert [duration(s) for s in (3, 90, 7200)] == ["3.0 seconds", "1.5 minutes", "2.0 hours"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"costs": [{}]}', '{"costs": 3}', "\x00"])
+def test_amounts_are_of_what_is_to_do(world: tuple[Path, Path, Plan]) -> None:
+    _, _, plan = world
+    units, n = plan.units, plan.units.n_slices
+    assert n == len(units) * 2 == 4
+    whole = Amounts.of(units)
+    assert whole.objects == units.n_objects
+    assert whole.trials == plan.expected()
+    assert set(whole.slices.values()) == {n}
+    done = plan.none_done()
+    columns = [(column.model, column.strategy) for column in units.columns]
+    done[:, 0] = True  # the factors
+    done[:, columns.index(("fake", "box"))] = True
+    done[0, columns.index(("tiny", "everything"))] = True
+    done[1, columns.index(("tiny", "point_1"))] = True
+    done[1, columns.index(("tiny", "box"))] = True
+    left = Amounts.of(plan.pending(done))
+    assert left.objects == 0
+    assert left.slices == {
+        ("-", "-"): 4, ("tiny", "-"): 4, ("tiny", "everything"): 2, ("tiny", "point_1"): 2,
+        ("tiny", "box"): 2,
+    }  # fmt: skip
+    done[1] = True
+    assert Amounts.of(plan.pending(done)).slices["-", "-"] == 2
+
+
+def written(**changes: object) -> str:
+    """A calibration with some of its first cost's fields changed."""
+    raw = asdict(costs_by_hand())
+    raw["costs"][0].update(changes)
+    return json.dumps(raw)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"costs": [{}]}', '{"costs": 3}', "\x00",
+        written(per="mile"), written(seconds=-1), written(seconds=float("nan")),
+        written(seconds=float("inf")), written(seconds="soon"), written(model=None),
+    ],
+)  # fmt: skip
 def test_what_is_no_calibration_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "costs.json").write_text(text)
     with pytest.raises(UserError, match="no calibration"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from engine.analysis import QUESTIONS
 from engine.collection.recipe import Recipe
 from engine.configuration import validate
 
@@ -29,3 +30,13 @@ def test_there_are_some() -> None:
 @pytest.mark.parametrize(("page", "block"), SHOWN, ids=[page for page, _ in SHOWN])
 def test_a_recipe_of_the_docs_is_valid(page: str, block: str) -> None:
     validate(yaml.safe_load(block), Recipe, "recipe", where=page)
+
+
+def test_every_question_is_in_the_docs_with_an_example() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+ \| `ask RUN (\w+)[^`]*` \|$",
+        (ROOT / "docs/questions.md").read_text(),
+        re.MULTILINE,
+    )
+    assert all(name == asked for name, asked in rows)
+    assert [name for name, _ in rows] == list(QUESTIONS)

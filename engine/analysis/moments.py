@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -22,6 +23,25 @@ class Moments:
     name: str
     n: str
     total: str
+
+
+@dataclass(frozen=True)
+class Means:
+    """Makes means with intervals of a question's moments.
+
+    Attributes:
+        keys: columns that name a row of the answer.
+        values: the means to take.
+    """
+
+    keys: tuple[str, ...]
+    values: tuple[Moments, ...]
+
+    def __call__(
+        self, connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int
+    ) -> pa.Table:
+        """As `summarise`."""
+        return summarise(rows, self.keys, self.values, seed)
 
 
 def summarise(
@@ -49,16 +69,19 @@ def _summary(
     out: Row = {key: group[0][key] for key in keys}
     out["expected"] = group[0]["expected"]
     for index, value in enumerate(values):
-        plain, balanced = _intervals(group, value, seed)
+        stems = _stems(value, keys)
+        intervals = _intervals(group, value, seed, balanced=len(stems) > 1)
         if index == 0:
-            out["n"], out["subjects"] = plain.n, plain.n_subjects
-        for name, found in zip(_stems(value, keys), (plain, balanced), strict=False):
+            out["n"], out["subjects"] = intervals[0].n, intervals[0].n_subjects
+        for name, found in zip(stems, intervals, strict=True):
             out |= {name: found.mean, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
     return out
 
 
-def _intervals(group: Sequence[Row], value: Moments, seed: int) -> tuple[Interval, Interval]:
-    """(mask-weighted, balanced over structure and modality)."""
+def _intervals(
+    group: Sequence[Row], value: Moments, seed: int, *, balanced: bool
+) -> tuple[Interval, ...]:
+    """Mask-weighted and, where asked, balanced over structure and modality."""
     scored = [row for row in group if row[value.n]]
     subjects = sorted({row["subject_id"] for row in scored})
     pairs = sorted({(row["structure"], row["modality"]) for row in scored})
@@ -70,7 +93,7 @@ def _intervals(group: Sequence[Row], value: Moments, seed: int) -> tuple[Interva
         sums[at] += row[value.total]
         counts[at] += row[value.n]
     plain = interval_of_sums(sums.sum(axis=1), counts.sum(axis=1), seed=seed)
-    return plain, interval_of_sums(sums, counts, seed=seed)
+    return (plain, interval_of_sums(sums, counts, seed=seed)) if balanced else (plain,)
 
 
 def _stems(value: Moments, keys: Sequence[str]) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field, TypeAdapter, ValidationError
 
+from engine.bench.amounts import Amounts
 from engine.bench.machine import Machine
 from engine.bench.work import Work
 from engine.collection.reading import read_slices
@@ -28,6 +30,7 @@ from engine.rows import CellRows
 from engine.study import Study
 
 Per = Literal["slice", "trial", "object"]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Key = tuple[str, str, str]
 """(model, strategy, stage); `-` where it is of no model or of all strategies."""
 
@@ -43,7 +46,7 @@ class Cost:
     strategy: str
     stage: str
     per: Per
-    seconds: float
+    seconds: Amount
 
 
 @dataclass(frozen=True)
@@ -59,17 +62,17 @@ class Costs:
     machine: Machine
     slices: int
     repeats: int
-    bytes_per_trial: float
+    bytes_per_trial: Amount
     costs: tuple[Cost, ...]
 
-    def seconds(self, slices: int, objects: int, trials: Mapping[tuple[str, str], int]) -> float:
-        """Evaluator seconds of that many slices, objects, and trials by (model, strategy).
+    def seconds(self, work: Amounts) -> float:
+        """Evaluator seconds of that much work.
 
         Raises:
             UserError: nothing was measured of one of the models and strategies.
         """
         known = {(cost.model, cost.strategy) for cost in self.costs}
-        for model, strategy in trials:
+        for model, strategy in work.trials:
             if (model, strategy) not in known:
                 raise UserError(
                     "the calibration holds no such model and strategy",
@@ -79,10 +82,15 @@ class Costs:
                 )
         total = 0.0
         for cost in self.costs:
-            if cost.per == "trial":
-                total += cost.seconds * trials.get((cost.model, cost.strategy), 0)
-            else:
-                total += cost.seconds * {"slice": slices, "object": objects}[cost.per]
+            key = cost.model, cost.strategy
+            total += (
+                cost.seconds
+                * {
+                    "slice": work.slices.get(key, 0),
+                    "object": work.objects,
+                    "trial": work.trials.get(key, 0),
+                }[cost.per]
+            )
         return total
 
     def save(self, path: Path) -> None:
@@ -93,16 +101,25 @@ class Costs:
     def load(cls, path: Path) -> Costs:
         """What `save` wrote. Raises UserError when it is something else."""
         try:
-            raw = json.loads(path.read_text())
-            costs = tuple(Cost(**cost) for cost in raw.pop("costs"))
-            return cls(machine=Machine(**raw.pop("machine")), costs=costs, **raw)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            return _FILE.validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
             raise UserError(
                 "this is no calibration",
                 where=str(path),
-                got=str(error),
+                got=_first(error),
                 expected="a file that `samscope bench --out` wrote",
             ) from error
+
+
+_FILE = TypeAdapter(Costs)
+
+
+def _first(error: Exception) -> str:
+    """The first thing wrong, in a line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, found['loc'])) or 'the file'}: {found['msg']}"
 
 
 def measure(

@@ -81,6 +81,12 @@ class SampledUnits(Sequence[SampledUnit]):
         height, width = (self.slices[n].to_numpy().astype(np.int64) for n in ("height", "width"))
         return np.diff(np.concatenate([[0], np.cumsum(height * width)])[self.slice_starts])
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of the slices that take part, each once."""
+        columns = ["height", "width"]
+        found = self.slices.group_by(columns).aggregate([])
+        return list(zip(*(found[name].to_pylist() for name in columns), strict=True))
+
     def find(self, slice_ids: Collection[str]) -> dict[str, SliceRef]:
         """These slices, as far as they take part."""
         wanted = pc.is_in(self.slices["slice_id"], value_set=pa.array(list(slice_ids), pa.string()))

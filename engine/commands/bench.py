@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from engine.bench.amounts import Amounts
 from engine.bench.beside import beside, beside_rows
 from engine.bench.costs import Costs, duration, measure, stage_rows
 from engine.bench.machine import Machine
@@ -70,8 +71,7 @@ def bench_command(
 
 def _say_whole(plan: Plan, costs: Costs) -> None:
     slices, objects = plan.units.n_slices, plan.units.n_objects
-    trials = plan.expected()
-    seconds, total = costs.seconds(slices, objects, trials), sum(trials.values())
+    seconds, total = costs.seconds(Amounts.of(plan.units)), plan.units.n_trials
     out(
         f"the whole study: {count(slices, 'slice')}, {count(objects, 'object')}, "
         f"{count(total, 'trial')}: {duration(seconds)} of one evaluator, "

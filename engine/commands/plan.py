@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.admission import projected
+from engine.bench.amounts import Amounts
 from engine.bench.costs import Costs, duration
 from engine.commands.say import count, out, say_untrained, table
 from engine.models.numerics import numerics_of
@@ -74,10 +75,8 @@ def plan_command(
 def _say_costs(pending: Tasks, prices: Prices) -> None:
     """What is still to run would take."""
     costs = Costs.load(prices.costs)
-    factors, *scored = zip(pending.columns, pending.expected().sum(axis=0).tolist(), strict=True)
-    trials = {(column.model, column.strategy): number for column, number in scored if number}
-    seconds = costs.seconds(pending.n_slices, factors[1], trials)
-    megabytes = costs.bytes_per_trial * sum(trials.values()) / 1e6
+    seconds = costs.seconds(Amounts.of(pending))
+    megabytes = costs.bytes_per_trial * pending.n_trials / 1e6
     out(
         f"to run, by {costs.machine}, measured {costs.machine.measured}: "
         f"{duration(seconds)} of one evaluator, {megabytes:,.1f} MB of part files"

@@ -76,11 +76,14 @@ class Embedding:
     Attributes:
         features: model-specific tensor(s), without a batch axis.
         height, width: original size of the slice, pixels.
+        smaller_batch: it went through the encoder in a smaller batch than the numerics say, because
+            the whole one did not fit into memory.
     """
 
     features: Any
     height: int
     width: int
+    smaller_batch: bool = False
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def segment_everything(
         points=points[found.raw_index // MASKS_PER_POINT],
         mask_index=found.raw_index % MASKS_PER_POINT,
         n_raw=len(points) * MASKS_PER_POINT,
-        smaller_batch=any(len(parts) > 1 for parts in passes),
+        smaller_batch=embedding.smaller_batch or any(len(parts) > 1 for parts in passes),
     )
 
 

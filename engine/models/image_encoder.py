@@ -20,13 +20,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 from torch.nn.functional import conv2d, gelu, layer_norm, linear
 
+from engine.models.numerics import out_of_memory
 from engine.models.relative_attention import RelativeAttention, relative_attention
 
 
@@ -150,8 +151,20 @@ class _Neck:
         return _normed(second, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).contiguous()
 
 
-def in_batches(encoder: ImageEncoder, frames: Iterable[Tensor], size: int) -> Iterator[Tensor]:
-    """float32[c, h, w] of each frame, encoded in batches of one shape; blanks fill the last.
+class Encoded(NamedTuple):
+    """One frame encoded.
+
+    Attributes:
+        features: float32[c, h, w].
+        smaller_batch: the batch it was in did not fit into memory and was halved.
+    """
+
+    features: Tensor
+    smaller_batch: bool
+
+
+def in_batches(encoder: ImageEncoder, frames: Iterable[Tensor], size: int) -> Iterator[Encoded]:
+    """Each frame, encoded in batches of one shape; blanks fill the last.
 
     Args:
         frames: float32[3, y, x] each.
@@ -159,9 +172,22 @@ def in_batches(encoder: ImageEncoder, frames: Iterable[Tensor], size: int) -> It
     source = iter(frames)
     while some := list(islice(source, size)):
         blanks = [torch.zeros_like(some[0])] * (size - len(some))
-        features = encoder(torch.stack([*some, *blanks]))
+        passes = _fitting(encoder, torch.stack([*some, *blanks]))
+        encoded = [one for features in passes for one in features]
         # A copy for each slice, so that keeping one does not keep the whole batch alive.
-        yield from (one.clone() for one in features[: len(some)])
+        yield from (Encoded(one.clone(), len(passes) > 1) for one in encoded[: len(some)])
+
+
+def _fitting(encoder: ImageEncoder, batch: Tensor) -> list[Tensor]:
+    """A batch encoded in one pass, or in halves where the device has no room for it."""
+    try:
+        return [encoder(batch)]
+    except Exception as problem:
+        if len(batch) == 1 or not out_of_memory(problem):
+            raise
+    # Outside of the handler: an exception holds on to all that its frames had on the device.
+    half = len(batch) // 2
+    return _fitting(encoder, batch[:half]) + _fitting(encoder, batch[half:])
 
 
 def cut(tokens: Tensor, side: int, fill: Tensor) -> Tensor:

@@ -104,8 +104,8 @@ class MedSamModel:
             frames = (medsam_input(image, size, self.device) for image in images)
             encoded = in_batches(self._encoder, frames, self.numerics.encode_batch)
             return [
-                Embedding(self._decoder.prepare(features), *image.shape[:2])
-                for features, image in zip(encoded, images, strict=True)
+                Embedding(self._decoder.prepare(features), image.shape[0], image.shape[1], smaller)
+                for (features, smaller), image in zip(encoded, images, strict=True)
             ]
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:

@@ -8,6 +8,7 @@ refused, not given other numbers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.models.network import NetworkConfig
@@ -30,14 +31,13 @@ class Workload:
     """The heaviest that a study asks of a model.
 
     Attributes:
-        height, width: of the largest slice, pixels.
+        sizes: (height, width) of the slices, pixels, each once.
         tokens: most sparse tokens of a prompt; 0: no prompts.
         everything: whether the whole slice is segmented.
         candidates: masks of a prompt.
     """
 
-    height: int
-    width: int
+    sizes: Sequence[tuple[int, int]]
     tokens: int
     everything: bool
     candidates: int = 4
@@ -82,13 +82,17 @@ def project(
     """What an evaluator of this network needs for this work."""
     decode = everything = 0
     if workload.tokens:
-        batch = numerics.decode_batch_for(workload.height, workload.width, workload.candidates)
-        masks = batch * workload.candidates * workload.height * workload.width
-        decode = batch * _prompt_bytes(config, workload.tokens) + 2 * masks
+        per_prompt = _prompt_bytes(config, workload.tokens)
+        # Small slices are decoded in larger batches: any size may be the heaviest.
+        for height, width in workload.sizes:
+            batch = numerics.decode_batch_for(height, width, workload.candidates)
+            masks = batch * workload.candidates * height * width
+            decode = max(decode, batch * per_prompt + 2 * masks)
     if workload.everything:
         # A point and the padding token; of its masks at most `mask_bytes` exist unpacked at once.
         everything = numerics.everything_batch * _prompt_bytes(config, 2)
-        everything += 2 * max(numerics.mask_bytes, workload.height * workload.width)
+        largest = max(height * width for height, width in workload.sizes)
+        everything += 2 * max(numerics.mask_bytes, largest)
     return Projection(
         weights=_weight_bytes(parameters, numerics),
         encode=int(SLACK * numerics.encode_batch * _slice_bytes(config, numerics)),

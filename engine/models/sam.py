@@ -65,8 +65,8 @@ class SamModel:
             frames = (sam_input(image, size, mean, std) for image in images)
             encoded = in_batches(self.encoder, frames, self.numerics.encode_batch)
             return [
-                Embedding(self.decoder.prepare(features), *image.shape[:2])
-                for features, image in zip(encoded, images, strict=True)
+                Embedding(self.decoder.prepare(features), image.shape[0], image.shape[1], smaller)
+                for (features, smaller), image in zip(encoded, images, strict=True)
             ]
 
     def decode(self, embedding: Embedding, prompts: Sequence[Prompt]) -> Candidates:

@@ -22,7 +22,14 @@ from engine.pipeline.age import RECYCLED, Age
 from engine.pipeline.cluster import lost, this_node
 from engine.pipeline.datasource import unpack, unpack_task
 from engine.pipeline.metrics import Metrics
-from engine.pipeline.receipt import MACHINE_LOST, Effort, Lost, peak_memory_bytes, receipt_of
+from engine.pipeline.receipt import (
+    MACHINE_LOST,
+    Effort,
+    Lost,
+    peak_memory_bytes,
+    receipt_of,
+    unwritable_receipt,
+)
 from engine.pipeline.watchdog import Watchdog
 from engine.plan import UnitTask, algorithm_versions
 from engine.results.attempts import Attempt, begin, forget
@@ -95,9 +102,11 @@ class EvaluatorActor:
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
+            forget(self._store.store, task.unit_id)
+        except OSError as problem:
+            return unwritable_receipt(task.unit_id, self._worker, text_of(problem))
         finally:
             self._watchdog.rest()
-        forget(self._store.store, task.unit_id)
         self._age.add_unit()
         self._too_old = self._age.over()
         ended = time.perf_counter()

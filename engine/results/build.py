@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
 import duckdb
 
+from engine.errors import no_room
 from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
 from engine.results.extend import (
@@ -43,6 +45,8 @@ VIEWS = (
     "results",
     "final_results",
     "final_moments",
+    "final_undisplaced",
+    "paired_results",
     "results_paper",
     "results_worst_case",
     "results_volume",
@@ -50,6 +54,9 @@ VIEWS = (
     "expected_scores",
 )
 """In the order of creation: a view may use those before it."""
+
+MACROS = ("spearman", "partial_spearman")
+"""Kept in the database, so that whoever opens it can call them."""
 
 _MEASURED = ("slice_candidates", "overlaps", "objects", "slices", "cases", "units", "parity")
 """Tables searched for NaN when they are complete; trials are searched as they come."""
@@ -62,6 +69,7 @@ def build(
     out_dir: Path,
     *,
     store: PartStore | None = None,
+    finish: Callable[[duckdb.DuckDBPyConnection], None] | None = None,
 ) -> Path:
     """Build and publish the results database of a run; returns `out_dir/results-<n>.duckdb`.
 
@@ -73,9 +81,11 @@ def build(
         catalog: the collection's tables (an open `Catalog`), or a folder of Parquet files.
         out_dir: the run directory, on a local disk.
         store: the ledger; by default that of `out_dir`.
+        finish: called with the complete database before it is published; writes to the schema
+            `extend.ANSWERS` alone.
 
     Raises:
-        UserError: the catalog lacks a table or the plan's objects.
+        UserError: the catalog lacks a table or the plan's objects, or the disk is full.
         CorruptDataError: a NaN or infinity, or rows that do not fit the plan.
     """
     tables = ParquetCatalog(catalog) if isinstance(catalog, Path) else catalog
@@ -85,12 +95,14 @@ def build(
     try:
         try:
             extended = copy_previous(out_dir, temporary, run)
-            committed = _fill(temporary, run, plan, tables, parts, extended=extended)
+            committed = _fill(temporary, run, plan, tables, parts, finish, extended=extended)
         except ChangedError as reason:
             _log.info("the database is built anew: %s", reason)
             _remove(temporary)
-            committed = _fill(temporary, run, plan, tables, parts, extended=False)
+            committed = _fill(temporary, run, plan, tables, parts, finish, extended=False)
         target = publish(temporary, out_dir)
+    except duckdb.Error as problem:
+        raise no_room(problem, str(out_dir)) or problem from problem
     finally:
         _remove(temporary)
     _log.info("published %s: %d of %d cells", target, committed, len(plan.cells))
@@ -103,6 +115,7 @@ def _fill(
     plan: PlanSummary,
     tables: CatalogTables,
     parts: PartStore,
+    finish: Callable[[duckdb.DuckDBPyConnection], None] | None,
     *,
     extended: bool,
 ) -> int:
@@ -125,9 +138,13 @@ def _fill(
         load_facts(connection, run, plan)
         for name in _MEASURED:
             refuse_nan(connection, name)
-        for name in (SEEN, *VIEWS):
+        for name in (SEEN, *VIEWS, *MACROS):
             connection.execute(view_sql(name))
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
+        if finish is not None:
+            finish(connection)
+        # Closing would do it too, but says nothing when there is no room for it.
+        connection.execute("CHECKPOINT")
     return int(committed)
 
 

@@ -16,12 +16,16 @@ import pyarrow as pa
 
 from engine.results.publish import POINTER
 from engine.results.record import RunRecord
+from engine.results.rollups import SUMMED
 from engine.results.schema import FACTORS, database_version
 
 _log = logging.getLogger(__name__)
 
-_GROWING = ("trials", "slice_candidates", "overlaps", "failures")
+_GROWING = ("trials", "undisplaced", "slice_candidates", "overlaps", "failures")
 """Tables that keep their rows; all others are made anew."""
+
+ANSWERS = "answers"
+"""A schema whose tables whoever finishes a build looks after (`engine.analysis.kept`)."""
 
 _KEPT = pa.schema(
     [pa.field(n, pa.string()) for n in ("unit_id", "model", "strategy", "identity", "attempt")]
@@ -64,7 +68,7 @@ def begin_anew(connection: duckdb.DuckDBPyConnection) -> None:
 def begin_extended(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop all but the growing tables, after taking from them what the build needs.
 
-    That is, as temporary tables, `kept` (cells), `kept_factors`, `kept_keys` and `kept_moments`.
+    That is, as temporary tables, `kept` (cells), `kept_factors`, `kept_keys` and the rollups.
     """
     connection.execute(
         f"""CREATE TEMP TABLE kept AS
@@ -75,10 +79,11 @@ def begin_extended(connection: duckdb.DuckDBPyConnection) -> None:
             SELECT {_FACTORS} FROM objects WHERE coalesce({_ANY_FACTOR}) IS NOT NULL"""
     )
     connection.execute(f"CREATE TEMP TABLE kept_keys AS {_KEYS}")
-    connection.execute("CREATE TEMP TABLE kept_moments AS FROM moments")
+    for name in SUMMED:
+        connection.execute(f"CREATE TEMP TABLE kept_{name} AS FROM {name}")
     tables = connection.execute(
         "SELECT table_name, table_type FROM information_schema.tables"
-        " WHERE table_catalog = current_database()"
+        " WHERE table_catalog = current_database() AND table_schema = 'main'"
     ).fetchall()
     for name, kind in sorted(tables, key=lambda row: row[1] != "VIEW"):
         if name not in _GROWING:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from engine.errors import CorruptDataError
 from engine.results.finite import refuse_nan
-from engine.results.moments import add_moments, begin_moments, finish_moments
+from engine.results.rollups import add_rollups, begin_rollups, finish_rollups
 from engine.results.schema import PART_SCHEMAS
 from engine.stores import Store
 
@@ -46,9 +46,9 @@ def load_factors(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
 def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Fill `trials, slice_candidates, overlaps, failures`, from the cells of `fresh`.
 
-    `moments` are taken from the trials while they are at hand. Rows come in the order of their
-    keys: object keys follow units, and each batch holds whole units, so sorting a batch sorts the
-    table.
+    What questions need (`rollups.py`) is taken from the trials while they are at hand. Rows come in
+    the order of their keys: object keys follow units, and each batch holds whole units, so sorting
+    a batch sorts the table.
 
     Raises:
         CorruptDataError: a part's rows do not all belong to objects of the study.
@@ -58,15 +58,15 @@ def load_parts(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
         if table != "trials":
             for batch in _batches(connection, table):
                 _insert(connection, batch, store, table, table, query)
-    begin_moments(connection)
+    begin_rollups(connection)
     _create_empty(connection, "TEMP TABLE batch", _TABLES["trials"], "trials")
     for batch in _batches(connection, "trials"):
         _insert(connection, batch, store, "trials", "batch", _TABLES["trials"])
         refuse_nan(connection, "trials", rows="batch")
         connection.execute("INSERT INTO trials FROM batch")
-        add_moments(connection, "batch")
+        add_rollups(connection, "batch")
         connection.execute("TRUNCATE batch")
-    finish_moments(connection)
+    finish_rollups(connection)
 
 
 def _create_empty(

@@ -85,6 +85,7 @@ def _request(database: Path, sql: str, limits: Limits) -> bytes:
         "sql": sql,
         "alarm_s": int(limits.seconds) + _ALARM_AFTER_S,
         "memory_bytes": limits.memory_bytes,
+        "max_row_bytes": limits.max_bytes or limits.memory_bytes,
         "config": {
             **SEALED,
             "lock_configuration": "true",

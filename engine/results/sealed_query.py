@@ -12,10 +12,12 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 REFUSED = 3
 _BATCH_ROWS = 16_384
+_PIECE_BYTES = 2**20
 _LONGEST_TEXT = 4_000
 """Characters; standard error must fit a pipe that nobody reads before the end."""
 _READING = ("SELECT", "EXPLAIN", "MULTI")
@@ -59,7 +61,8 @@ def _answer(request: dict[str, Any]) -> None:
         reader = connection.sql(request["sql"]).to_arrow_reader(_BATCH_ROWS)
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as stream:
             for batch in reader:
-                stream.write_batch(batch)
+                for piece in _pieces(batch, request["max_row_bytes"]):
+                    stream.write_batch(piece)
         sys.stdout.buffer.flush()
     except RefusedError:
         raise
@@ -71,6 +74,20 @@ def _answer(request: dict[str, Any]) -> None:
         raise RefusedError("outside", error) from error
     except Exception as error:  # whatever it is, it is about this statement
         raise RefusedError("failed", error) from error
+
+
+def _pieces(batch: Any, max_row_bytes: int) -> Iterator[Any]:
+    """The rows of a record batch in pieces that the parent can count before it holds them."""
+    if batch.nbytes <= _PIECE_BYTES:
+        yield batch
+    elif batch.num_rows == 1:
+        if batch.nbytes > max_row_bytes:
+            raise RefusedError("memory", f"a row of {batch.nbytes:,} bytes")
+        yield batch
+    else:
+        half = batch.num_rows // 2
+        yield from _pieces(batch.slice(0, half), max_row_bytes)
+        yield from _pieces(batch.slice(half), max_row_bytes)
 
 
 def _check_statement(statements: list[Any]) -> None:

@@ -51,30 +51,37 @@ def border_map(mask: Bytes, y0: int, y1: int, x0: int, x1: int) -> tuple[Bytes, 
     y0, y1, x0, x1: the mask's bounds, inclusive; what lies beyond them counts as outside.
 
     Returns:
-        uint8[y1-y0+1, x1-x0+1 rounded up to whole words of 8], 1 on the border, else 0.
+        uint8[y1-y0+1, more than x1-x0+1, a whole number of words of 8], 1 on the border, else 0.
     """
     height, width = y1 - y0 + 1, x1 - x0 + 1
-    border = np.zeros((height, (width + 7) // 8 * 8), np.uint8)
-    outside = np.zeros(width, np.uint8)
-    total = 0
+    # Rows one after another, with at least one column of zeros between them and a row of zeros
+    # before and after: each pixel's neighbours then lie at four fixed places, without exception.
+    step = width // 8 * 8 + 8
+    first, size = step + 8, height * step
+    padded = np.zeros(size + 2 * step + 16, np.uint8)
     for y in range(height):
-        here = mask[y0 + y, x0 : x1 + 1]
-        above = mask[y0 + y - 1, x0 : x1 + 1] if y > 0 else outside
-        below = mask[y0 + y + 1, x0 : x1 + 1] if y < height - 1 else outside
-        line = border[y]
-        line[0], line[width - 1] = here[0], here[width - 1]
-        _inner_border(here, above, below, line[1 : width - 1])
-        total += _sum(line)
-    return border, total
+        row, pixels = padded[first + y * step :], mask[y0 + y, x0 : x1 + 1]
+        for x in range(width):
+            row[x] = pixels[x]
+    border = np.empty(size, np.uint8)
+    _border_of(
+        padded[first : first + size],
+        padded[first - 1 : first - 1 + size],
+        padded[first + 1 : first + 1 + size],
+        padded[first - step : first - step + size],
+        padded[first + step : first + step + size],
+        border,
+    )
+    return border.reshape(height, step), _sum(border)
 
 
 @compiled
-def _inner_border(here: Bytes, above: Bytes, below: Bytes, border: Bytes) -> None:
-    """A row's border but for its first and last pixel, from it and the rows above and below."""
-    left, middle, right = here[:-2], here[1:-1], here[2:]
-    up, down = above[1:-1], below[1:-1]
-    for x in range(len(border)):
-        border[x] = middle[x] & ~(left[x] & right[x] & up[x] & down[x])
+def _border_of(
+    here: Bytes, left: Bytes, right: Bytes, above: Bytes, below: Bytes, border: Bytes
+) -> None:
+    """Pixels with a neighbour outside the mask; all uint8[n]."""
+    for i in range(len(border)):
+        border[i] = here[i] & ~(left[i] & right[i] & above[i] & below[i])
 
 
 @compiled

@@ -24,6 +24,12 @@ Spacing = tuple[float | None, float | None]
 MANY = 64
 """A border is crowded with more than one pixel for that many of the slice."""
 
+LEAST_MM, MOST_MM = 1e-9, 1e9
+"""Bounds of a pixel's sides; squares and sums of float64 stay finite within them."""
+
+FEW = 32
+"""Few are looking where a border has less than one pixel for that many of the other's bounds."""
+
 TIE = 1e-9
 """Relative slack of the millimetre tolerance, so that a distance equal to it up to the rounding of
 float64 counts as within, whatever the order of arithmetic. Pixel distances need none."""
@@ -52,7 +58,7 @@ class Border:
     """The border of a mask.
 
     Attributes:
-        pixels: uint8[y, x], 1 on the border, within its bounds; columns filled up to words of 8.
+        pixels: uint8[y, x], 1 on the border, within its bounds; columns filled up with zeros.
         count: border pixels.
         y0, y1, x0, x1: bounds of the mask, inclusive.
     """
@@ -214,11 +220,17 @@ class _Comparison:
 
     def squares(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Squared distances in pixels, prediction to truth and truth to prediction."""
+        return self.truth.squares_to(self.other), self._back()
+
+    def _back(self) -> NDArray[np.int32]:
         truth, other = self.truth.border, self.other
-        back = nearest_kernels.nearest_sq(
-            truth.pixels, truth.y0, truth.x0, truth.count, self._field, self._top, other.x0
-        )
-        return self.truth.squares_to(other), back
+        place = (truth.pixels, truth.y0, truth.x0, truth.count)
+        # Among the pixels of a speckled prediction the nearest is soon found, and few look for it.
+        if other.count * MANY > other.pixels.size > truth.count * FEW:
+            near = nearest_kernels.nearest_sq_among(*place, other.pixels, other.y0, other.x0)
+            if near.size:
+                return near
+        return nearest_kernels.nearest_sq(*place, self._field, self._top, other.x0)
 
     def stretched(
         self, row_sq: float, column_sq: float
@@ -265,7 +277,10 @@ class _Summary:
 
     def share_within(self, limit_sq: float) -> float:
         """Share of both ways' squared distances that are <= `limit_sq`."""
-        near = sum(int(np.searchsorted(way, limit_sq, "right")) for way in (self.there, self.back))
+        limit: Any = limit_sq
+        if self.there.dtype == np.int32:  # or all of them would be made floats to be compared
+            limit = np.int32(min(limit_sq, nearest_kernels.NOWHERE))
+        near = sum(int(np.searchsorted(way, limit, "right")) for way in (self.there, self.back))
         return near / (len(self.there) + len(self.back))
 
 
@@ -289,12 +304,12 @@ def _checked(spacing: Spacing | None, where: str | None) -> tuple[float, float] 
     if spacing is None or spacing[0] is None or spacing[1] is None:
         return None
     row, column = float(spacing[0]), float(spacing[1])
-    if not (math.isfinite(row) and math.isfinite(column) and row > 0 and column > 0):
+    if not all(LEAST_MM <= side <= MOST_MM for side in (row, column)):
         raise SamscopeError(
-            "pixel spacing must be positive",
+            "pixel spacing must be positive, and of this world",
             where=where,
-            got=f"row {row} mm, column {column} mm",
-            expected="two positive numbers, or None where unknown",
+            got=f"row {row:g} mm, column {column:g} mm",
+            expected=f"two numbers from {LEAST_MM:g} to {MOST_MM:g}, or None where unknown",
             remedy="repair the recipe's spacing, or leave it unknown",
         )
     return row, column

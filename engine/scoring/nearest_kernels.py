@@ -25,6 +25,9 @@ LONGEST = 25_000
 NOWHERE = 2 * LONGEST * LONGEST + 1
 """Square of the column distance where a column has no border pixel; above any distance."""
 
+REACH = 16
+"""How far `nearest_sq_among` looks."""
+
 NEAR = 8
 """Columns to each side that a crowded row tries before it sweeps."""
 
@@ -63,6 +66,54 @@ def nearest_sq(
                 result[found + i] = _lone(columns[i] + shift, line)
         found += n
     return result[:count]
+
+
+@compiled
+def nearest_sq_among(
+    border: Bytes, y0: int, x0: int, count: int, other: Bytes, other_y0: int, other_x0: int
+) -> Squares:
+    """`nearest_sq` by looking around each pixel in the other border itself; it needs no field.
+
+    Args:
+        other: uint8[y, x] of `border_map` of the other border, its first pixel at
+            (other_y0, other_x0).
+
+    Returns:
+        Row-major; empty where some pixel has no other within REACH: then a field is needed.
+    """
+    result = np.empty(count + 8, np.int32)
+    columns = np.empty(border.shape[1] + 8, np.int64)
+    found = 0
+    for y in range(len(border)):
+        n = _columns(border[y], columns)
+        for i in range(n):
+            nearest = _around(y + y0 - other_y0, columns[i] + x0 - other_x0, other)
+            if nearest > REACH * REACH:
+                return result[:0]
+            result[found + i] = nearest
+        found += n
+    return result[:count]
+
+
+@compiled
+def _around(y: int, x: int, other: Bytes) -> np.int32:
+    """Squared distance from (y, x) to the nearest pixel of `other`; more than REACH^2: farther."""
+    height, width = other.shape
+    best = REACH * REACH + 1
+    down = 0
+    while down * down < best:
+        for row in (y - down, y + down):
+            if 0 <= row < height:
+                across = 0
+                while across * across + down * down < best:
+                    left, right = x - across, x + across
+                    if (0 <= left < width and other[row, left]) or (
+                        0 <= right < width and other[row, right]
+                    ):
+                        best = across * across + down * down
+                    across += 1
+        down += 1
+    return np.int32(best)
 
 
 @compiled
@@ -240,7 +291,7 @@ def nearest_sq_stretched(
         line, nearest = field[y + y0 - field_y0], result[found : found + n]
         if n > len(line) // 8 + 8:
             for x in range(len(line)):
-                scratch[0, x] = float(line[x]) * float(line[x]) * row_sq
+                scratch[0, x] = _down_sq(line[x], row_sq)
             _sweep_stretched(columns[:n], column_sq, scratch, nearest)
         else:
             for i in range(n):
@@ -259,27 +310,36 @@ def _walk(x: int, line: Field, row_sq: float, column_sq: float) -> float:
         across = float(x - c) * float(x - c) * column_sq
         if across >= best:
             break
-        best = min(best, across + float(line[c]) * float(line[c]) * row_sq)
+        best = min(best, across + _down_sq(line[c], row_sq))
         c -= 1
     c = max(x + 1, 0)
     while c <= last:
         across = float(c - x) * float(c - x) * column_sq
         if across >= best:
             break
-        best = min(best, across + float(line[c]) * float(line[c]) * row_sq)
+        best = min(best, across + _down_sq(line[c], row_sq))
         c += 1
     return best
+
+
+@compiled
+def _down_sq(rows: np.int32, row_sq: float) -> float:
+    """Squared distance down a column; infinite where it has no border pixel."""
+    return float(rows) * float(rows) * row_sq if rows < FAR else np.inf
 
 
 @compiled
 def _sweep_stretched(columns: Ints, column_sq: float, scratch: Floats, result: Floats) -> None:
     """The minima of `_walk` for ascending columns, in one pass over the row, as `_sweep`.
 
-    scratch: float64[3, width]; row 0 holds line^2 * row_sq, the others are overwritten.
+    scratch: float64[3, width]; row 0 holds line^2 * row_sq, infinite in some columns but not in
+        all; the others are overwritten.
     """
     height_sq, apex, start = scratch[0], scratch[1], scratch[2]
     top = -1
     for c in range(len(height_sq)):
+        if height_sq[c] == np.inf:
+            continue
         since = -np.inf
         while top >= 0:
             v = int(apex[top])

@@ -47,3 +47,27 @@ def test_an_unknown_question_names_the_nearest(
 def test_without_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["ask", str(tmp_path), "leaderboard"]) == 2
     assert str(tmp_path) in capsys.readouterr().err.replace("\n", "")
+
+
+def test_every_answer_into_a_folder(made: Synthetic, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "answers"
+    assert run(["ask", str(made.run_dir), "all", "--format", "csv", "--out", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == {f"{name}.csv" for name in QUESTIONS}
+    with (folder / "policies.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["metric"] for row in rows} == {"hausdorff_px", "hd95_px", "assd_px"}
+
+
+@pytest.mark.parametrize("arguments", [["all"], ["leaderboard", "--out", "somewhere"]])
+def test_all_and_a_folder_go_together(
+    made: Synthetic, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ask", str(made.run_dir), *arguments]) == 2
+    assert "`all` and --out go together" in capsys.readouterr().err
+
+
+def test_methods_are_prose(made: Synthetic, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ask", str(made.run_dir), "methods"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("The study 'synthetic' covers ")
+    assert all(len(line) <= 88 for line in said.splitlines())

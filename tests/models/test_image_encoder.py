@@ -26,6 +26,9 @@ from engine.models.relative_attention import (
     relative_attention,
 )
 from engine.models.sam import SamModel
+from engine.prompts.base import Point, Prompt
+from engine.study import EverythingParams
+from engine.trials import _decode
 
 EQUAL = 1e-5
 """Of the largest value."""
@@ -192,12 +195,47 @@ def test_batches_have_one_shape_and_blanks_say_nothing() -> None:
 
     seen = frames(5, 4)
     for count in range(6):
-        found = list(in_batches(encoder, iter(seen[:count]), 2))  # type: ignore[arg-type]
+        encoded = list(in_batches(encoder, iter(seen[:count]), 2))  # type: ignore[arg-type]
+        found = [one.features for one in encoded]
+        assert not any(one.smaller_batch for one in encoded)
         assert [x.shape for x in found] == [(3, 1, 1)] * count
         assert all(
             torch.equal(x[:, 0, 0], y.sum(dim=(1, 2))) for x, y in zip(found, seen, strict=False)
         )
+        assert all(x.untyped_storage().nbytes() == x.nbytes for x in found), "a batch is kept alive"
     assert set(shapes) == {(2, 3, 4, 4)}
+
+
+@torch.inference_mode()
+def test_a_batch_without_room_is_halved_and_says_so() -> None:
+    asked = []
+
+    def encoder(batch: Tensor, room: int = 2) -> Tensor:
+        asked.append(len(batch))
+        if len(batch) > room:
+            raise torch.OutOfMemoryError
+        return batch.sum(dim=(2, 3)).view(-1, 3, 1, 1)
+
+    seen = frames(6, 4)
+    found = list(in_batches(encoder, seen, 5))  # type: ignore[arg-type]
+    assert asked == [5, 2, 3, 1, 2] * 2
+    assert all(one.smaller_batch for one in found)
+    for one, frame in zip(found, seen, strict=True):
+        assert torch.equal(one.features[:, 0, 0], frame.sum(dim=(1, 2)))
+    with pytest.raises(torch.OutOfMemoryError):
+        list(in_batches(partial(encoder, room=0), seen, 4))  # type: ignore[arg-type]
+
+
+def test_trials_of_a_halved_batch_carry_the_note(tiny: SamModel) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (40, 50), dtype=np.uint8)
+    embedding = replace(tiny.embed([image])[0], smaller_batch=True)
+    params = EverythingParams(
+        points_per_side=2, pred_iou_thresh=-10, stability_score_thresh=0, box_nms_thresh=0.9
+    )
+    assert tiny.everything(embedding, params).smaller_batch
+    assert not tiny.everything(replace(embedding, smaller_batch=False), params).smaller_batch
+    (said,) = _decode(tiny, embedding, [Prompt((Point(3, 4, True),))])
+    assert said.notes == ("smaller_batch",)
 
 
 BATCH = 4

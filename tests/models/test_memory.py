@@ -17,7 +17,7 @@ import engine.models.everything
 from engine.models import load_model
 from engine.models.memory import Projection, Workload, project
 from engine.models.network import NetworkConfig
-from engine.models.numerics import numerics_of, out_of_memory
+from engine.models.numerics import Numerics, numerics_of, out_of_memory
 from engine.models.registry import describe, request
 from engine.study import EverythingParams, ModelChoice, Precision
 
@@ -38,7 +38,7 @@ def measured(model: str, what: str, side: int, precision: str) -> int:
 def projection(model: str, what: str, side: int, precision: Precision) -> Projection:
     choice = ModelChoice(name=model)
     numerics, network = numerics_of("cpu", precision), request(choice).config.network
-    work = Workload(side, side, 11 if what == "prompts" else 0, what == "everything")
+    work = Workload([(side, side)], 11 if what == "prompts" else 0, what == "everything")
     return project(network, describe(choice).parameters, numerics, work)
 
 
@@ -62,17 +62,35 @@ def test_nor_by_a_model_of_full_size(what: str, side: int, precision: Precision)
 def test_a_projection_grows_with_the_work() -> None:
     network: NetworkConfig = request(ModelChoice(name="vit_b")).config.network
     numerics = numerics_of("cpu")
-    small = project(network, 10**8, numerics, Workload(512, 512, 2, everything=False))
+
+    def needs(tokens: int, by: Numerics = numerics, *, everything: bool = False) -> Projection:
+        return project(network, 10**8, by, Workload([(512, 512)], tokens, everything))
+
+    small = needs(2)
     assert small.everything == 0
-    assert small.decode < project(network, 10**8, numerics, Workload(512, 512, 50, False)).decode
-    assert project(network, 10**8, numerics, Workload(512, 512, 0, False)).decode == 0
+    assert small.decode < needs(50).decode
+    assert needs(0).decode == 0
     many = replace(numerics, encode_batch=8, everything_batch=128)
-    large = project(network, 10**8, many, Workload(512, 512, 0, everything=True))
+    large = needs(0, many, everything=True)
     assert large.encode == pytest.approx(8 * small.encode, rel=1e-6)
     assert large.total > small.total
-    half = project(network, 10**8, replace(numerics, dtype="bfloat16"), Workload(1, 1, 0, False))
-    assert half.weights == 6 * 10**8
+    assert needs(0, replace(numerics, dtype="bfloat16")).weights == 6 * 10**8
     assert "reserved 1,280 MiB, weights 381 MiB" in str(small)
+
+
+def test_small_slices_may_need_more_than_large_ones() -> None:
+    """Of them more prompts go through the decoder at once."""
+    network: NetworkConfig = request(ModelChoice(name="vit_b")).config.network
+    numerics = replace(numerics_of("cpu"), decode_batch=64)
+    small, large = (512, 512), (4000, 4000)
+
+    def decode(*sizes: tuple[int, int]) -> int:
+        return project(network, 10**8, numerics, Workload(sizes, 2, everything=False)).decode
+
+    assert numerics.decode_batch_for(*small) == 64
+    assert numerics.decode_batch_for(*large) == 1
+    assert decode(small) > decode(large)
+    assert decode(large, small) == decode(small, large) == decode(small)
 
 
 def test_models_of_one_evaluator_take_turns() -> None:

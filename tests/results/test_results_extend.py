@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from results.synthetic import Synthetic, cell_table, identity_of, make, run_record, study
 
+from engine.results import extend
 from engine.results.manifest import Cell
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
@@ -190,3 +191,24 @@ def test_moments_follow_a_catalog_that_names_cases_otherwise(
     commit(made, donor, missing[:1])
     made.build()
     check_equal(made)
+
+
+KEYS = {
+    "objects": {"object_key": 1, "object_id": "d/c/0/s/0", "slice_id": "d/c/0", "structure": "s"},
+    "slices": {"slice_key": 1, "slice_id": "d/c/0", "case_id": "d/c"},
+    "cases": {"case_id": "d/c", "dataset": "d", "modality": "CT", "subject_id": "d/p"},
+}
+
+
+@pytest.mark.parametrize(("table", "column"), [(t, c) for t in KEYS for c in KEYS[t]])
+def test_whatever_rows_are_kept_by_is_compared(table: str, column: str) -> None:
+    with duckdb.connect() as connection:
+        for name, row in KEYS.items():
+            values = ", ".join(f"{value!r} AS {key}" for key, value in row.items())
+            connection.execute(f"CREATE TABLE {name} AS SELECT {values}")
+        connection.execute(f"CREATE TEMP TABLE kept_keys AS {extend._KEYS}")
+        extend.check_keys(connection)
+        changed = "2" if column.endswith("_key") else "'other'"
+        connection.execute(f"UPDATE {table} SET {column} = {changed}")
+        with pytest.raises(extend.ChangedError):
+            extend.check_keys(connection)

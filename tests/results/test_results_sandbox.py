@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -14,10 +15,11 @@ import pytest
 from results.synthetic import Synthetic, make
 
 from engine.errors import UserError
-from engine.results import sealed_query
-from engine.results.query import connect, query, run_sql
+from engine.results import sandbox, sealed_query
+from engine.results.query import connect, database_of, query, run_sql
 from engine.results.sandbox import LONGEST_SQL, Answer, Limits, run_untrusted_sql
 
+ENDLESS = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE hash(a, b) = 1"
 SMALL = Limits(seconds=120, memory_bytes=400 * 2**20)
 
 
@@ -147,7 +149,7 @@ def test_a_hostile_statement_is_refused(
     [
         "SELECT sleep_ms(3600000)",
         "WITH RECURSIVE a AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM a) SELECT count(*) FROM a",
-        "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE hash(a, b) = 1",
+        ENDLESS,
     ],
 )
 def test_a_statement_without_end_is_killed_at_its_deadline(made: Synthetic, sql: str) -> None:
@@ -192,6 +194,30 @@ def test_an_answer_is_cut_at_its_bytes(made: Synthetic) -> None:
     assert answer.truncated
     assert 0 < answer.table.nbytes <= 40 * 2**20
     assert answer.table.column("range").to_pylist() == list(range(len(answer.table)))
+
+
+def test_a_row_too_long_for_the_answer_never_leaves_the_child(made: Synthetic) -> None:
+    words = _refusal(made, "SELECT repeat('x', 5000000)", replace(SMALL, max_bytes=4 * 2**20))
+    assert "a row of 5,000," in words
+    long = "SELECT repeat('x', 3000000) AS text FROM range(3)"
+    answer = _ask(made, long, replace(SMALL, max_bytes=4 * 2**20))
+    assert answer.truncated
+    assert len(answer.table) == 1
+
+
+def test_a_child_whose_parent_died_ends_by_itself(made: Synthetic) -> None:
+    request = json.loads(sandbox._request(database_of(made.run_dir), ENDLESS, SMALL))
+    with subprocess.Popen(
+        [sys.executable, "-P", sealed_query.__file__],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        assert child.stdin is not None
+        child.stdin.write(json.dumps({**request, "alarm_s": 3}).encode())
+        child.stdin.close()
+        try:
+            assert child.wait(timeout=60) == -signal.SIGALRM
+        finally:
+            child.kill()
 
 
 def test_a_rebuild_meanwhile_changes_nothing(made: Synthetic) -> None:

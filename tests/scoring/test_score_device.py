@@ -25,7 +25,7 @@ from engine.scoring import border_tensors as tensors
 from engine.scoring.device import PIXEL_BYTES, measure_together, on_device
 from engine.scoring.nearest_kernels import LONGEST
 
-SPACINGS = [None, (1.0, None), (0.5, 0.5), (0.4, 0.4), (0.3, 1.7), (5.0, 0.1)]
+SPACINGS = [None, (1.0, None), (0.5, 0.5), (0.4, 0.4), (0.3, 1.7), (5.0, 0.1), (1e-6, 1e3)]
 IDS = [(0, 1, 2, 3), (3,), (0, 1, 2), (3, 1, 0, 2)]
 NEARLY = 1e-12
 """Relative; for sums of roots and distances in millimetres. All else is equal to the bit."""

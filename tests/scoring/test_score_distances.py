@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numba import config
 from oracles import scores as oracle
 from oracles.masks import Mask, masks, not_empty, objects, shapes
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from engine.compiled import compiled
 from engine.errors import SamscopeError
@@ -24,6 +25,7 @@ PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
 SPACINGS = st.one_of(
     st.none(),
     st.sampled_from([(1.0, 1.0), (0.5, 0.5), (0.4, 0.4), (0.1, 5.0), (3.0, 0.25)]),
+    st.sampled_from([(1e-6, 1e3), (1e3, 1e-6), (1e-9, 1e9), (1e9, 1e-9)]),
     st.tuples(st.floats(0.01, 50), st.floats(0.01, 50)),
 )
 
@@ -160,7 +162,16 @@ def test_any_memory_layout_and_one_compiled_signature() -> None:
     assert TruthBorder.from_mask(truth, (1, 2), keep_map=False).distances(pred) == expected
     for room, names in (
         (border_kernels, ("bounds", "border_map", "column_distance")),
-        (nearest_kernels, ("nearest_sq", "nearest_sq_stretched", "square_map", "looked_up")),
+        (
+            nearest_kernels,
+            (
+                "nearest_sq",
+                "nearest_sq_among",
+                "nearest_sq_stretched",
+                "square_map",
+                "looked_up",
+            ),
+        ),
     ):
         for name in names:
             assert len(getattr(room, name).signatures) == 1, name
@@ -209,13 +220,46 @@ def test_what_cannot_be_measured_is_refused() -> None:
         TruthBorder.from_mask(truth).distances(np.ones((4, 4), dtype=bool))
     with pytest.raises(SamscopeError, match="wrong form"):
         TruthBorder.from_mask(truth).distances(np.ones((1, 3, 4), dtype=bool))
-    for spacing in ((0.0, 1.0), (1.0, -1.0), (math.nan, 1.0), (math.inf, 1.0)):
+    wrong = [(0.0, 1.0), (1.0, -1.0), (math.nan, 1.0), (math.inf, 1.0), (1e-300, 1.0), (1.0, 1e200)]
+    for spacing in wrong:
         with pytest.raises(SamscopeError, match="d/c/1"):
             TruthBorder.from_mask(truth, spacing, where="d/c/1")
     with pytest.raises(SamscopeError, match="without pixels"):
         TruthBorder.from_mask(~truth)
     half_known = TruthBorder.from_mask(truth, (1.0, None)).distances(truth)
     assert half_known == Distances(0, 0, 0, 1)
+
+
+def _known(border: Border | None) -> Border:
+    assert border is not None
+    return border
+
+
+def _among(border: Border, other: Border) -> Any:
+    near = nearest_kernels.nearest_sq_among(
+        border.pixels, border.y0, border.x0, border.count, other.pixels, other.y0, other.x0
+    )
+    return near if near.size else None
+
+
+@pytest.mark.parametrize(("share", "near"), [(0.1, True), (0.02, True), (0.0, False)])
+def test_few_pixels_look_among_the_speckles_of_a_prediction(
+    share: float, near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it pays, the truth's pixels find the prediction's without its distances."""
+    rows, columns = np.ogrid[:200, :220]
+    truth = np.hypot(rows - 90, columns - 100) < 30
+    pred = truth ^ (np.random.default_rng(0).random((200, 220)) < share)
+    asked = []
+    real = nearest_kernels.nearest_sq_among
+    monkeypatch.setattr(nearest_kernels, "nearest_sq_among", lambda *a: asked.append(1) or real(*a))
+    there, back = _Comparison(
+        TruthBorder.from_mask(truth), _known(Border.from_mask(pred))
+    ).squares()
+    assert bool(asked) == near
+    ours, theirs = (m & ~binary_erosion(m, border_value=0) for m in (pred, truth))
+    assert np.array_equal(there, (distance_transform_edt(~theirs)[ours] ** 2).round())
+    assert np.array_equal(back, (distance_transform_edt(~ours)[theirs] ** 2).round())
 
 
 def _drawn(rng: np.random.Generator, size: tuple[int, int]) -> Mask:
@@ -254,6 +298,9 @@ def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
         between = ((ours[:, None] - theirs[None]) ** 2).sum(axis=-1)
         assert np.array_equal(there, between.min(axis=1))
         assert np.array_equal(back, between.min(axis=0))
+        near = _among(_known(Border.from_mask(truth)), other)
+        assert near is None or np.array_equal(near, back)
+        assert (near is None) == (back.max() > nearest_kernels.REACH**2)
         looked_up = _Comparison(TruthBorder.from_mask(truth), other).squares()[0]
         assert np.array_equal(looked_up, there)
         wide = _Comparison(TruthBorder.from_mask(truth), other).stretched(1.0, 1.0)

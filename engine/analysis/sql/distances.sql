@@ -13,9 +13,7 @@ SELECT
     median(r.hd95_px) AS median_hd95_px,
     median(r.assd_px) AS median_assd_px
 FROM expected_scores e
-LEFT JOIN final_results r
-    ON r.model = e.model AND r.strategy = e.strategy AND r.selection = e.selection
-    AND r.jitter_lo = 0 AND r.jitter_hi = 0 AND r.trial = 0
+LEFT JOIN final_undisplaced r USING (model, strategy, selection)
 WHERE e.jitter_lo = 0 AND e.jitter_hi = 0
 GROUP BY e.model, e.strategy, e.selection, e.expected, e.model_position, e.strategy_position
 ORDER BY e.model_position, e.strategy_position, e.selection

@@ -9,9 +9,8 @@ WITH ranked AS (
         row_number() OVER (PARTITION BY model, strategy ORDER BY dice DESC, object_id) AS rank,
         count(*) OVER (PARTITION BY model, strategy) AS n
     FROM (
-        SELECT * FROM final_results
-        WHERE jitter_lo = 0 AND jitter_hi = 0 AND trial = 0 AND selection = 'predicted_iou'
-            AND dice IS NOT NULL
+        SELECT * FROM final_undisplaced
+        WHERE selection = 'predicted_iou' AND dice IS NOT NULL
     )
 ),
 picks AS (
