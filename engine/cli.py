@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from engine import __version__
-from engine.errors import SamscopeError
+from engine.errors import SamscopeError, no_room
 from engine.stores import local_folder, place_of
 from engine.study import Runtime
 
@@ -53,7 +53,12 @@ Collection = Annotated[
         help="A collection made by `samscope ingest`: a folder, or s3://bucket/prefix.",
     ),
 ]
-RunDirectory = Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory.")]
+RunDirectory = Annotated[
+    Any,
+    typer.Argument(
+        metavar="RUN_DIR", parser=place_of, help="A run directory, or its s3://bucket/prefix."
+    ),
+]
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study to run.")]
 Recipe = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a built-in one.")
@@ -96,7 +101,10 @@ def run(argv: list[str]) -> int:
     except SamscopeError as mistake:
         errors.print(f"[bold red]error:[/] {_escape(str(mistake))}")
         return MISTAKE
-    except Exception:
+    except Exception as problem:
+        if (full := no_room(problem)) is not None:
+            errors.print(f"[bold red]error:[/] {_escape(str(full))}")
+            return MISTAKE
         logging.getLogger("samscope").exception("internal error, please report it")
         return BUG
     if code == INTERRUPTED:  # Typer's answer to Ctrl-C, without a word
@@ -314,7 +322,13 @@ def plan(
     study: StudyFile,
     collection: Collection,
     run_dir: Annotated[
-        Path | None, typer.Option("--out", help="Subtract what this run directory already holds.")
+        Any,
+        typer.Option(
+            "--out",
+            parser=place_of,
+            metavar="PLACE",
+            help="Subtract what this run directory already holds.",
+        ),
     ] = None,
     device: Device = "auto",
     costs: Annotated[
@@ -408,7 +422,16 @@ def parity(
 def evaluate(
     study: StudyFile,
     collection: Collection,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run directory; resumed if it exists.")],
+    out: Annotated[
+        Any,
+        typer.Option(
+            "--out",
+            "-o",
+            parser=place_of,
+            metavar="PLACE",
+            help="Run directory, or s3://bucket/prefix; resumed if it exists.",
+        ),
+    ],
     actors: Actors = None,
     device: Device = "auto",
     address: Annotated[
@@ -430,6 +453,14 @@ def evaluate(
             min=1,
         ),
     ] = None,
+    lease: Annotated[
+        float,
+        typer.Option(
+            help="Of a run in an object store: seconds without a sign of life after which another "
+            "driver may take it over.",
+            min=2,
+        ),
+    ] = 60.0,
 ) -> int:
     """Run a study over a collection; resumes by itself.
 
@@ -443,6 +474,7 @@ def evaluate(
     runtime = Runtime(
         actors=actors, device=device, address=address, attempts=attempts,
         retry_failed=retry_failed, patience_s=patience, recycle_units=recycle,
+        lease_s=lease,
     )  # fmt: skip
     return evaluate_command(study, collection, out, runtime)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -124,3 +126,27 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return "use one of: " + ", ".join(known)
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""A disk that is full, a quota that is used up, a file system mounted read-only."""
+
+
+def no_room(problem: BaseException, where: str | None = None) -> UserError | None:
+    """The same in words, where the file system takes no more; None: it is something else.
+
+    DuckDB has no numbers for it, only the system's words.
+    """
+    if isinstance(problem, OSError):
+        if problem.errno not in _NO_ROOM:
+            return None
+        where = where or problem.filename
+    elif not any(os.strerror(number) in str(problem) for number in _NO_ROOM):
+        return None
+    return UserError(
+        "nothing more can be written",
+        where=where,
+        got=text_of(problem),
+        expected="a folder that can be written, with space left",
+        remedy="make room, then run the same command again: it resumes",
+    )

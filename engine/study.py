@@ -337,6 +337,9 @@ class Runtime(Frozen):
     recycle_units: int | None = Field(
         None, ge=1, description="a worker starts anew after so many units; None: when it has grown"
     )
+    lease_s: float = Field(
+        60.0, ge=2, description="a run in an object store is anyone's after so long a silence"
+    )
     progress: bool = True
 
 

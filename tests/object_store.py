@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
+import os
+import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from urllib.parse import urlsplit
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -41,3 +46,55 @@ def serve_s3() -> Iterator[str]:
             yield f"s3://{bucket}"
     finally:
         server.stop()
+
+
+@contextmanager
+def answers_lost(lose: Callable[[str, str], bool]) -> Iterator[list[str]]:
+    """Put a proxy before the server: it passes every request on, and some answers not back.
+
+    Args:
+        lose: given method and path, whether the answer is lost; the server has acted then.
+
+    Yields:
+        What was lost so far. Stores opened within use the proxy.
+    """
+    server = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    lost: list[str] = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def pass_on(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            upstream = http.client.HTTPConnection(server.hostname or "", server.port)
+            upstream.request(self.command, self.path, body, dict(self.headers))
+            answer = upstream.getresponse()
+            data = answer.read()
+            upstream.close()
+            if lose(self.command, self.path):
+                lost.append(f"{self.command} {self.path}")
+                self.close_connection = True
+                return
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on  # noqa: N815
+
+        def log_message(self, *words: object) -> None:
+            """Nothing is printed."""
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_port}")
+            yield lost
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+        thread.join()

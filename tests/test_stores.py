@@ -10,7 +10,7 @@ from object_store import serve_s3
 
 from engine.cli import MISTAKE, run
 from engine.errors import CorruptDataError, SamscopeError, UserError
-from engine.stores import LocalStore, Url, place_of, store_of
+from engine.stores import LocalStore, ObjectStore, Url, place_of, store_of
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../secret", "a/.."])
@@ -29,6 +29,16 @@ def test_a_name_never_leads_out_of_its_folder(tmp_path: Path, name: str) -> None
     with pytest.raises(CorruptDataError, match="leads out"):
         list(store.list(name))
     assert (tmp_path / "secret").read_text() == "hush"
+
+
+@pytest.mark.parametrize("name", ["../secret", "/secret", "a/../../secret"])
+def test_a_name_never_leads_out_of_its_prefix(name: str) -> None:
+    store = ObjectStore("s3://bucket/prefix")  # nothing is asked
+    for verb in (store.get, store.size, store.delete, store.remove, store.fetch):
+        with pytest.raises(CorruptDataError, match="leads out"):
+            verb(name)
+    with pytest.raises(CorruptDataError, match="leads out"):
+        store.create(name, b"x")
 
 
 def test_dots_within_a_name_are_a_name(tmp_path: Path) -> None:

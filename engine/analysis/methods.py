@@ -61,7 +61,10 @@ def _sample(study: Study) -> str:
     limits = study.sample.model_dump(exclude={"rule"}, exclude_none=True)
     if not limits:
         return ""
-    said = [f"{limit} {name.replace('_', ' ')}" for name, limit in limits.items()]
+    said = [
+        f"{_n(limit, name.partition('_')[0][:-1])} per {name.rpartition('_')[2]}"
+        for name, limit in limits.items()
+    ]
     return f" A sample was measured, at most {_list(said)} ({study.sample.rule})."
 
 
@@ -71,13 +74,21 @@ def _models(facts: Facts) -> str:
         name = model["model"]
         if model["architecture"] not in (None, name):
             name += f" ({model['architecture']})"
-        weights = f"weights SHA-256 {model['weights_sha256'][:16]}"
+        weights = f"weights SHA-256 {model['weights_sha256']}"
         if model["untrained"]:
             weights = f"untrained, {weights}"
         where = ", ".join(filter(None, (model["precision"], model["device"], model["kernels"])))
-        seen = f"; trained on {_list(model['trained_on'])}" if model["trained_on"] else ""
-        said.append(f"{name}: {weights}; {where}{seen}")
+        said.append(f"{name}: {weights}; {where}{_seen(model)}")
     return f"{_n(len(said), 'model')} evaluated. " + ". ".join(said) + "."
+
+
+def _seen(model: Facts) -> str:
+    """What the model declares to have been trained on."""
+    if not model["trained_on"]:
+        return ""
+    named = model["trained_subjects"]
+    whom = f"{_n(named, 'subject')} of " if named else ""
+    return f"; trained on {whom}{_list(model['trained_on'])}"
 
 
 def _prompts(facts: Facts, study: Study) -> str:
@@ -130,8 +141,8 @@ def _provenance(facts: Facts) -> str:
     return (
         f"Computed with samscope {facts['samscope_version']}, protocol version "
         f"{facts['protocol_version']}{f' (algorithm versions: {rooms})' if rooms else ''}; "
-        f"collection SHA-256 {facts['collection_sha256'][:16]}, study SHA-256 "
-        f"{facts['study_sha256'][:16]}."
+        f"collection SHA-256 {facts['collection_sha256']}, study SHA-256 "
+        f"{facts['study_sha256']}."
     )
 
 

@@ -69,16 +69,13 @@ def rank_sums(ranked: Floats, subject: Codes, modality: Codes) -> RankSums:
     starts = np.flatnonzero(
         np.r_[True, (subject[1:] != subject[:-1]) | (modality[1:] != modality[:-1])]
     )
-    width = ranked.shape[1]
-    products = np.empty((len(starts), width, width))
-    for i in range(width):
-        for j in range(i, width):
-            column = np.add.reduceat(centred[:, i] * centred[:, j], starts)
-            products[:, i, j] = products[:, j, i] = column
+    ends = np.r_[starts[1:], n]
+    parts = [centred[start:end] for start, end in zip(starts, ends, strict=True)]
+    products = np.stack([part.T @ part for part in parts])
     return RankSums(
         np.unique(subject[starts], return_inverse=True)[1],
         modality[starts],
-        np.diff(np.r_[starts, n]).astype(np.float64),
+        (ends - starts).astype(np.float64),
         np.add.reduceat(centred, starts, axis=0),
         products,
     )

@@ -15,13 +15,14 @@ from engine.errors import UserError
 from engine.files import make_folder
 from engine.results.export import export
 from engine.results.query import connect
+from engine.stores import Place
 
 ALL = "all"
 """Instead of a question's name: every question, a file each."""
 _TEXT = ("topic", "text")
 
 
-def ask_command(run_dir: Path, question: str | None, fmt: str, folder: Path | None) -> int:
+def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | None) -> int:
     """Answer one question, all of them into a folder, or list them.
 
     Raises:

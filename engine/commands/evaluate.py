@@ -8,11 +8,11 @@ from rich.console import Console
 
 from engine.commands.say import count, out, table
 from engine.results.query import run_sql
-from engine.stores import Place
+from engine.stores import Place, below
 from engine.study import Runtime
 
 
-def evaluate_command(study: Path, collection: Place, run_dir: Path, runtime: Runtime) -> int:
+def evaluate_command(study: Path, collection: Place, run_dir: Place, runtime: Runtime) -> int:
     """Run or resume a study; returns 1 when trials failed or are pending."""
     from engine.pipeline.run import run_study
 
@@ -23,6 +23,6 @@ def evaluate_command(study: Path, collection: Place, run_dir: Path, runtime: Run
     out(
         f"{count(outcome.units_run, 'unit')} of {outcome.units_total} evaluated; "
         f"{outcome.done:,} trials done, {outcome.failed:,} failed, {outcome.pending:,} pending "
-        f"of {outcome.expected:,} expected -> {run_dir / 'results.duckdb'}"
+        f"of {outcome.expected:,} expected -> {below(run_dir, 'results.duckdb')}"
     )
     return outcome.exit_code

@@ -39,7 +39,7 @@ class Prices:
 def plan_command(
     study_path: Path,
     collection: Place,
-    run_dir: Path | None,
+    run_dir: Place | None,
     device: str,
     prices: Prices | None = None,
 ) -> int:
@@ -110,10 +110,10 @@ def _why(plan: Plan, done: Flags, known: Flags) -> list[Reason]:
     return sorted(found, key=lambda reason: (int(reason[3].argmax()), reason[0]))
 
 
-def _ledger(plan: Plan, run_dir: Path | None) -> tuple[Flags, Flags]:
+def _ledger(plan: Plan, run_dir: Place | None) -> tuple[Flags, Flags]:
     """bool[unit, column]: committed under the plan's identity; committed under any."""
     done, known = plan.none_done(), plan.none_done()
-    if run_dir is None or not run_dir.is_dir():
+    if run_dir is None or (isinstance(run_dir, Path) and not run_dir.is_dir()):
         return done, known
     for manifest in PartStore(run_dir).manifests(set_aside=False):
         place = plan.place(manifest.cell)

@@ -24,9 +24,11 @@ from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
 from engine.replay import Replayer
 from engine.results.manifest import slug
-from engine.results.query import connect
+from engine.results.publish import POINTER
+from engine.results.query import connect, database_of
 from engine.rows import TrialKey
-from engine.runs import RunDir
+from engine.runs import RunDir, working_folder
+from engine.stores import ObjectStore, Place, below
 from engine.study import Study
 
 log = logging.getLogger(__name__)
@@ -34,16 +36,35 @@ log = logging.getLogger(__name__)
 Pick = Mapping[str, Any]
 
 
-def report_command(run_dir: Path, *, with_gallery: bool = True) -> int:
+def report_command(run_dir: Place, *, with_gallery: bool = True) -> int:
     """Write `RUN_DIR/report.html`; pictures go to `RUN_DIR/gallery/` as well."""
     run = RunDir.open(run_dir)
+    if run.address is None:
+        out(str(_written(run, with_gallery=with_gallery)))
+        return 0
+    with working_folder(run):
+        (run.path / POINTER).symlink_to(database_of(run.address))
+        page = _written(run, with_gallery=with_gallery)
+        _send(run.path / "gallery", page, ObjectStore(run.address))
+    out(below(run.address, page.name))
+    return 0
+
+
+def _written(run: RunDir, *, with_gallery: bool) -> Path:
     items = list(gallery(run)) if with_gallery else []
     try:
-        page = build_report(run_dir, items)
+        return build_report(run.path, items)
     except OSError as error:
-        raise _unwritable(error, run_dir) from error
-    out(str(page))
-    return 0
+        raise _unwritable(error, run.path) from error
+
+
+def _send(gallery: Path, page: Path, store: ObjectStore) -> None:
+    """Report and pictures to the store, in place of those of an earlier report."""
+    if gallery.is_dir():
+        store.remove(gallery.name)
+        for picture_file in sorted(gallery.iterdir()):
+            store.upload(picture_file, f"{gallery.name}/{picture_file.name}")
+    store.upload(page, page.name)
 
 
 def gallery(run: RunDir) -> Iterator[GalleryItem]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 from engine.bench.costs import duration
 from engine.commands.say import count, out, say_untrained, table
@@ -13,40 +12,41 @@ from engine.pipeline.events import NAME, read_events
 from engine.pipeline.history import STRAGGLES, History, latest
 from engine.results.attempts import at_work
 from engine.results.parts import PartStore
-from engine.results.publish import POINTER
-from engine.results.query import run_sql
+from engine.results.query import has_database, run_sql
 from engine.runs import RunDir, driver_at_work
+from engine.stores import Place
 
 
-def status_command(run_dir: Path) -> int:
+def status_command(run_dir: Place) -> int:
     """Print what is committed, how the latest run goes, and the coverage once there is one."""
     run = RunDir.open(run_dir)
     cells = done = failed = 0
-    store = PartStore(run.path)
+    store = PartStore(run.place)
     for manifest in store.manifests(set_aside=False):
         if not manifest.cell.is_factors:
             cells += 1
             done += manifest.done
             failed += manifest.failed
     out(
-        f"{run.path}: begun {run.created}; all studies that ran here: "
+        f"{run.place}: begun {run.created}; all studies that ran here: "
         f"{count(cells, 'cell')} committed, {count(done, 'trial')} done, {failed:,} failed"
     )
-    live = driver_at_work(run.path)
-    history = latest(read_events(run.path / NAME))
+    live = driver_at_work(run.place)
+    with run.store.local([NAME] if run.store.size(NAME) is not None else []) as files:
+        history = latest(event for path in files for event in read_events(path))
     if history is not None:
         for line in _latest_run(history, live=live):
             out(line)
     for line in _at_work(store, history, live=live):
         out(line)
-    if (run.path / POINTER).exists():
-        table(run_sql(run.path, "FROM coverage ORDER BY ALL"), "coverage, as of the last build")
+    if has_database(run.place):
+        table(run_sql(run.place, "FROM coverage ORDER BY ALL"), "coverage, as of the last build")
         out("undefined: done trials with an empty prediction")
     elif run.wall_s > 0:
         out("the database is missing: run evaluate again, it builds it from the parts")
     else:
         out("no database yet: it is built when the evaluation ends")
-    if (run.path / "study.yaml").is_file():
+    if run.store.size("study.yaml") is not None:
         say_untrained(run.study())
     return 0
 

@@ -8,13 +8,12 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from engine.collection.checksum import data_sha256
 from engine.collection.contract import SlicePixels
-from engine.errors import CorruptDataError, SamscopeError, text_of
+from engine.errors import CorruptDataError, SamscopeError, UserError, text_of
 from engine.evaluate import Evaluator, fail_cells
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics, deterministic_cpu, numerics_of
@@ -23,13 +22,22 @@ from engine.pipeline.age import RECYCLED, Age
 from engine.pipeline.cluster import lost, this_node
 from engine.pipeline.datasource import unpack, unpack_task
 from engine.pipeline.metrics import Metrics
-from engine.pipeline.receipt import MACHINE_LOST, Effort, Lost, peak_memory_bytes, receipt_of
+from engine.pipeline.receipt import (
+    MACHINE_LOST,
+    Effort,
+    Lost,
+    peak_memory_bytes,
+    receipt_of,
+    unwritable_receipt,
+)
 from engine.pipeline.watchdog import Watchdog
 from engine.plan import UnitTask, algorithm_versions
 from engine.results.attempts import Attempt, begin, forget
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
 from engine.rows import CellRows
+from engine.runs import fence_of, logs_of
+from engine.stores import place_of
 from engine.study import Study
 
 log = logging.getLogger(__name__)
@@ -45,6 +53,7 @@ class Assignment:
     Attributes:
         cards, numerics: what the plan's identities were computed from; an actor that would
             compute anything else refuses to start.
+        token: of the driver's lease on the run, where the run is in an object store.
     """
 
     study: Study
@@ -56,6 +65,7 @@ class Assignment:
     patience_s: float = 3600.0
     recycle_units: int | None = None
     delay_s: float = 1.0
+    token: int = 0
 
 
 class EvaluatorActor:
@@ -68,10 +78,11 @@ class EvaluatorActor:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._store = PartStore(Path(assignment.run_dir), algorithm_versions())
+        place = place_of(assignment.run_dir)
+        self._store = PartStore(place, algorithm_versions(), fence_of(place, assignment.token))
         if assignment.device == "cpu":
             deterministic_cpu()
-        self._watchdog = Watchdog(assignment.patience_s, Path(assignment.run_dir) / "logs")
+        self._watchdog = Watchdog(assignment.patience_s, logs_of(place))
         self._evaluator = Evaluator(
             assignment.study, load_models(assignment), assignment.numerics, self._watchdog.beat
         )
@@ -91,9 +102,11 @@ class EvaluatorActor:
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
+            forget(self._store.store, task.unit_id)
+        except OSError as problem:
+            return unwritable_receipt(task.unit_id, self._worker, text_of(problem))
         finally:
             self._watchdog.rest()
-        forget(self._store.store, task.unit_id)
         self._age.add_unit()
         self._too_old = self._age.over()
         ended = time.perf_counter()
@@ -164,11 +177,11 @@ class EvaluatorActor:
         """Commit a cell; rows that the ledger refuses are replaced by failure rows.
 
         Raises:
-            OSError: the run directory cannot be written; nothing can go on without it.
+            OSError, UserError: the run cannot be written, or is another driver's.
         """
         try:
             self._write(rows, attempts)
-        except OSError:
+        except (OSError, UserError):
             raise
         except Exception as problem:  # noqa: BLE001  a cell must not stop the others
             given = self._assignment

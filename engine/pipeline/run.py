@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +30,13 @@ from engine.pipeline.cluster import (
 from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
+from engine.pipeline.uploads import sent_along
 from engine.plan import Plan, algorithm_versions
 from engine.planning import Planning, lay_ground, read_study
 from engine.results.attempts import at_work, forget_all
-from engine.results.parts import PartStore
+from engine.results.parts import Manifest, PartStore
 from engine.results.query import run_sql
-from engine.runs import RunDir, driver_lock, finalise, log_to_file
+from engine.runs import Hold, RunDir, driver_lock, finalise, log_to_file, working_folder
 from engine.stores import Place, Store
 from engine.study import Runtime
 from engine.tasks import Flags, Tasks
@@ -53,7 +54,7 @@ class Outcome:
         exit_code: 1 when anything failed or is pending, else 0.
     """
 
-    run_dir: Path
+    run_dir: Place
     units_run: int
     units_total: int
     expected: int
@@ -68,21 +69,26 @@ class Outcome:
 
 
 def run_study(
-    study_path: Path, collection: Place, out: Path, runtime: Runtime, console: Console
+    study_path: Path, collection: Place, out: Place, runtime: Runtime, console: Console
 ) -> Outcome:
     """Evaluate a study over a collection into a run directory, resuming what is there.
 
     Raises:
-        UserError: wrong study, collection or run directory, or another driver at work on it.
+        UserError: wrong study, collection or run directory, or another driver at work on it, which
+            may have taken it over from this one.
     """
     ground = lay_ground(read_study(study_path), collection)
     run = RunDir.prepare(out, collection)
     with (
-        driver_lock(run.path),
+        driver_lock(run.place, runtime.lease_s) as hold,
+        working_folder(run),
+        sent_along(run),
         log_to_file(run.path),
         logged_events(run.path) as events,
         ExitStack() as session,
     ):
+        # Who held it before may have begun, or gone on with, this run since it was looked at.
+        run = replace(RunDir.prepare(out, collection), path=run.path)
         cluster = on_cluster(runtime)
         if cluster:
             session.enter_context(connected(runtime))
@@ -94,13 +100,14 @@ def run_study(
             if cluster
             else numerics_of(device, precision)
         )
+        hold.check()
         run.begin(ground.study)
         total, units_run = len(planning.plan.units), 0
         _begun(events, planning, device, total)
         # The finaliser reads every byte, and may set aside what a listing took for sound: that is
         # evaluated at once, but once only, because a disk that damages it again is broken.
         for retry_failed in (runtime.retry_failed, False):
-            pending = planning.plan.pending(_ledger(planning.plan, run, retry_failed=retry_failed))
+            pending = planning.plan.pending(_ledger(planning.plan, run, hold, retry_failed))
             log.info("%d of %d units to evaluate on %s", len(pending), total, device)
             if pending:
                 started = time.monotonic()
@@ -110,13 +117,14 @@ def run_study(
                 hold_to_bound(
                     planning, run.path, device, partial(on_worker, device, measure_parity)
                 )
-                _evaluate(planning, pending, run, runtime, device, console, events)
+                _evaluate(planning, pending, run, hold, runtime, device, console, events)
+                hold.check()
                 run = run.worked(time.monotonic() - started)
                 units_run += len(pending)
-            finalise(run, planning)
+            finalise(run, planning, hold)
             if not _cells_pending(run.path):
                 break
-        outcome = Outcome(run.path, units_run, total, *_coverage(run.path))
+        outcome = Outcome(run.place, units_run, total, *_coverage(run.path))
         _ended(events, outcome)
     return outcome
 
@@ -160,26 +168,32 @@ def _cells_pending(run_dir: Path) -> int:
     return int(run_sql(run_dir, sql)[0][0].as_py())
 
 
-def _ledger(plan: Plan, run: RunDir, *, retry_failed: bool) -> Flags:
+def _ledger(plan: Plan, run: RunDir, hold: Hold, retry_failed: bool) -> Flags:
     """bool[unit, column]: committed under the plan's identity, with files of the right length.
 
     What is not sound is set aside, so that it runs again; so is what failed, when asked. That
     the files' bytes are as committed is for the finaliser to find, which reads them all.
     """
-    store = PartStore(run.path, algorithm_versions())
+    store = PartStore(run.place, algorithm_versions(), hold.check)
+    hold.check()
     forget_all(store.store)
     done = plan.none_done()
-    for manifest in store.manifests():
-        place = plan.place(manifest.cell)
-        if place is None or manifest.identity != plan.identity(place):
-            continue
-        if not store.verify(manifest, checksums=False):
+    current = (one for one in store.manifests() if _place(plan, one) is not None)
+    for manifest in store.sound(current, checksums=lambda manifest: False):
+        place = _place(plan, manifest)
+        if place is None:
             continue
         if retry_failed and manifest.failed:
             store.set_aside(manifest, "--retry-failed")
         else:
             done[place] = True
     return done
+
+
+def _place(plan: Plan, manifest: Manifest) -> tuple[int, int] | None:
+    """Where in the plan a manifest's cell is; None where it is not, or has another identity."""
+    place = plan.place(manifest.cell)
+    return place if place is not None and manifest.identity == plan.identity(place) else None
 
 
 def _coverage(run_dir: Path) -> tuple[int, int, int, int, int]:
@@ -199,6 +213,7 @@ def _evaluate(
     planning: Planning,
     pending: Tasks,
     run: RunDir,
+    hold: Hold,
     runtime: Runtime,
     device: str,
     console: Console,
@@ -208,12 +223,13 @@ def _evaluate(
     assignment = Assignment(
         plan.study,
         device,
-        str(run.path),
+        str(run.place),
         plan.cards,
         plan.numerics,
         runtime.attempts,
         runtime.patience_s,
         runtime.recycle_units,
+        token=hold.token,
     )
     actors = min(actor_count(runtime, device), len(pending))
     events.write(
@@ -224,9 +240,10 @@ def _evaluate(
         evaluators=actors,
     )
     receipts = stream(str(planning.collection), pending, assignment, actors)
-    store = PartStore(run.path).store
+    store = run.store
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         events.unit(receipt)
+        hold.check()
 
 
 def _oldest(store: Store) -> str:

@@ -9,7 +9,7 @@ import ray
 from ray.data import ActorPoolStrategy
 from ray.exceptions import RayError
 
-from engine.errors import SamscopeError, UserError, text_of
+from engine.errors import SamscopeError, UserError
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import ZarrUnits
 from engine.tasks import Tasks
@@ -20,6 +20,9 @@ def stream(
 ) -> Iterator[dict[str, Any]]:
     """Evaluate and commit every task; yields a receipt per unit as it is committed.
 
+    Raises:
+        UserError: a worker cannot write the run directory.
+
     Read tasks take no CPU: with one each, a pool as large as the CPU count would never start;
     their number is bounded, or Ray would start a worker process for each. Two at least: Ray takes
     a moment to notice that one has ended, and a fast evaluator would wait for that.
@@ -28,7 +31,7 @@ def stream(
     units = ray.data.read_datasource(
         ZarrUnits(collection, tasks),
         num_cpus=0,
-        concurrency=max(2, actors // 4),
+        concurrency=min(len(tasks), max(2, actors // 4)),
         override_num_blocks=len(tasks),
     )
     receipts = units.map_batches(
@@ -42,23 +45,28 @@ def stream(
         num_cpus=0 if gpu else 1,
     )
     try:
-        yield from receipts.iter_rows()
+        for receipt in receipts.iter_rows():
+            if receipt["unwritable"] is not None:
+                raise _unwritable(receipt["unwritable"])
+            yield receipt
     except RayError as error:
         raise _cause(error) from error
 
 
+def _unwritable(why: str) -> UserError:
+    return UserError(
+        "a worker cannot write the run directory",
+        got=why,
+        expected="a folder every worker can write, with space left",
+        remedy="make room, then run the same command again: it resumes",
+    )
+
+
 def _cause(error: BaseException) -> BaseException:
-    """The error of ours, or of the file system, that Ray wrapped on its way to the driver."""
+    """The error of ours that Ray wrapped on its way to the driver."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, SamscopeError):
             return seen
-        if isinstance(seen, OSError) and not isinstance(seen, RayError):
-            return UserError(
-                "a worker cannot write the run directory",
-                got=text_of(seen),
-                expected="a folder every worker can write, with space left",
-                remedy="make room, then run the same command again: it resumes",
-            )
         seen = getattr(seen, "cause", None) or seen.__cause__
     return error

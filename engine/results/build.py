@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from engine.errors import no_room
 from engine.files import make_folder
 from engine.results.catalog import CatalogTables, ParquetCatalog, load_catalog
 from engine.results.extend import (
@@ -84,7 +85,7 @@ def build(
             `extend.ANSWERS` alone.
 
     Raises:
-        UserError: the catalog lacks a table or the plan's objects.
+        UserError: the catalog lacks a table or the plan's objects, or the disk is full.
         CorruptDataError: a NaN or infinity, or rows that do not fit the plan.
     """
     tables = ParquetCatalog(catalog) if isinstance(catalog, Path) else catalog
@@ -100,6 +101,8 @@ def build(
             _remove(temporary)
             committed = _fill(temporary, run, plan, tables, parts, finish, extended=False)
         target = publish(temporary, out_dir)
+    except duckdb.Error as problem:
+        raise no_room(problem, str(out_dir)) or problem from problem
     finally:
         _remove(temporary)
     _log.info("published %s: %d of %d cells", target, committed, len(plan.cells))
@@ -140,6 +143,8 @@ def _fill(
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
         if finish is not None:
             finish(connection)
+        # Closing would do it too, but says nothing when there is no room for it.
+        connection.execute("CHECKPOINT")
     return int(committed)
 
 

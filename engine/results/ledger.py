@@ -75,12 +75,8 @@ def load_ledger(
     connection.execute("CREATE TEMP TABLE ledger AS FROM source")
     wanted = set(plan.cells["identity"].to_pylist())
     kept = {name for (name,) in connection.execute("SELECT attempt FROM kept").fetchall()}
-    sound = (
-        manifest
-        for manifest in parts.manifests()
-        if manifest.identity in wanted
-        and parts.verify(manifest, checksums=manifest.attempt not in kept)
-    )
+    planned = (manifest for manifest in parts.manifests() if manifest.identity in wanted)
+    sound = parts.sound(planned, checksums=lambda manifest: manifest.attempt not in kept)
     for rows in _batches(map(_row, sound)):
         connection.register("source", pa.Table.from_pylist(rows, _LEDGER))
         connection.execute(

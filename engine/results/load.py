@@ -103,10 +103,11 @@ def _insert(
     query: str,
 ) -> None:
     expected = pc.sum(batch["rows"]).as_py()
-    ((inserted,),) = connection.execute(
-        f'INSERT INTO "{target}" WITH parts AS (FROM read_parquet($files)) {query}',
-        {"files": [store.location(name) for name in batch["name"].to_pylist()]},
-    ).fetchall()
+    with store.local(batch["name"].to_pylist()) as files:
+        ((inserted,),) = connection.execute(
+            f'INSERT INTO "{target}" WITH parts AS (FROM read_parquet($files)) {query}',
+            {"files": [str(file) for file in files]},
+        ).fetchall()
     if inserted != expected:
         raise CorruptDataError(
             f"rows of {part} do not match the study's objects one to one",

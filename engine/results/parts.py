@@ -10,14 +10,14 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import CorruptDataError
+from engine.errors import CorruptDataError, UserError
 from engine.identity import PROTOCOL_VERSION, canonical_json
 from engine.results.account import account
 from engine.results.check import check_table
@@ -32,7 +32,7 @@ from engine.results.manifest import (
     manifest_name,
     parse_manifest,
 )
-from engine.stores import LocalStore, Store
+from engine.stores import Place, Store, store_of
 
 __all__ = ["FACTORS_MODEL", "FACTORS_STRATEGY", "Cell", "Manifest", "PartFile", "PartStore"]
 
@@ -43,18 +43,19 @@ class PartStore:
     """Part files and manifests of one run directory.
 
     Args:
-        run_dir: the run directory; parts lie in `run_dir/parts`.
+        run_dir: the run directory or its address; parts lie in `run_dir/parts`.
         versions: versions of the algorithms, recorded in every manifest.
-        store: another place for files than the local disk.
+        guard: asked before a manifest is made or set aside; raises where it must not be.
     """
 
     def __init__(
         self,
-        run_dir: Path,
+        run_dir: Place,
         versions: Mapping[str, int] | None = None,
-        store: Store | None = None,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
-        self.store: Store = store if store is not None else LocalStore(run_dir)
+        self.store: Store = store_of(run_dir)
+        self._guard = guard
         self._versions = {
             **(versions or {}),
             "protocol": PROTOCOL_VERSION,
@@ -85,6 +86,8 @@ class PartStore:
 
         Raises:
             CorruptDataError: rows that break the contract, or do not add up to these counts.
+            UserError: an object store gave no answer: the manifest may be there, so that its files
+                stay; or what the guard raises.
         """
         for name, table in tables.items():
             check_table(name, table, cell)
@@ -92,6 +95,7 @@ class PartStore:
         attempt = secrets.token_hex(8)
         written: list[PartFile] = []
         won = False
+        unknown = False
         try:
             for name, table in sorted(tables.items()):
                 if len(table):
@@ -100,12 +104,22 @@ class PartStore:
                 cell, identity, attempt, tuple(written), done + failed, done, failed,
                 dict(info or {}), self._versions, time.time(),
             )  # fmt: skip
-            won = self.store.create(manifest.name, manifest.to_bytes())
+            self._guard()
+            try:
+                won = self.store.create(manifest.name, manifest.to_bytes())
+            except UserError:
+                unknown = True
+                raise
         finally:
-            if not won:
-                for part in written:
-                    self.store.delete(part.name)
+            if not won and not unknown:
+                self._discard(written)
         return won
+
+    def _discard(self, written: Iterable[PartFile]) -> None:
+        """Nobody reads them; where the store does not answer, they are left behind."""
+        with suppress(UserError):
+            for part in written:
+                self.store.delete(part.name)
 
     def _write(self, cell: Cell, attempt: str, table_name: str, table: pa.Table) -> PartFile:
         sink = pa.BufferOutputStream()
@@ -127,18 +141,44 @@ class PartStore:
         Args:
             set_aside: False for those who only look: an unreadable manifest is left where it is.
         """
-        for name in sorted(self.store.list(MANIFESTS)):
-            if not name.endswith(".json"):
+        names = sorted(name for name in self.store.list(MANIFESTS) if name.endswith(".json"))
+        for name, data in zip(names, self.store.each(self._get, names), strict=True):
+            if data is None:
+                _log.info("manifest %s was set aside by another process", name)
                 continue
             try:
-                yield parse_manifest(self.store.get(name), name)
-            except FileNotFoundError:
-                _log.info("manifest %s was set aside by another process", name)
+                yield parse_manifest(data, name)
             except CorruptDataError as error:
                 if set_aside:
                     self._set_aside(name, str(error))
                 else:
                     _log.warning("%s is left out: %s", name, error)
+
+    def _get(self, name: str) -> bytes | None:
+        try:
+            return self.store.get(name)
+        except FileNotFoundError:
+            return None
+
+    def sound(
+        self,
+        manifests: Iterable[Manifest],
+        checksums: Callable[[Manifest], bool] = lambda manifest: True,
+    ) -> Iterator[Manifest]:
+        """Those whose files are as committed; the others are set aside.
+
+        Args:
+            checksums: of which the bytes are compared as well, not the sizes alone.
+        """
+
+        def examine(manifest: Manifest) -> tuple[Manifest, str | None]:
+            return manifest, self.problem(manifest, checksums=checksums(manifest))
+
+        for manifest, reason in self.store.each(examine, manifests):
+            if reason is None:
+                yield manifest
+            else:
+                self.set_aside(manifest, reason)
 
     def problem(self, manifest: Manifest, *, checksums: bool = True) -> str | None:
         """What is wrong with a manifest's files (absent, other size, other bytes), or None."""
@@ -154,18 +194,12 @@ class PartStore:
                     return f"{part.name} has SHA-256 {digest}, its manifest says {part.sha256}"
         return None
 
-    def verify(self, manifest: Manifest, *, checksums: bool = True) -> bool:
-        """True when all files are as committed; otherwise the manifest is set aside."""
-        reason = self.problem(manifest, checksums=checksums)
-        if reason is not None:
-            self.set_aside(manifest, reason)
-        return reason is None
-
     def set_aside(self, manifest: Manifest, reason: str) -> None:
         """Take a cell out of the ledger, so that it is pending again; its reason is kept."""
         self._set_aside(manifest.name, reason, manifest.attempt)
 
     def _set_aside(self, name: str, reason: str, expected_attempt: str | None = None) -> None:
+        self._guard()
         try:
             content = self.store.get(name).decode("utf-8", errors="replace")
         except FileNotFoundError:

@@ -28,7 +28,7 @@ def publish(temporary: Path, out_dir: Path) -> Path:
         if not target.exists() and claim(temporary, target):
             break
         number += 1
-    _switch(out_dir, target.name)
+    switch(out_dir, target.name)
     _remove_old(out_dir)
     return target
 
@@ -38,7 +38,8 @@ def _numbers(out_dir: Path) -> list[int]:
     return sorted(int(match[1]) for match in matches if match)
 
 
-def _switch(out_dir: Path, name: str) -> None:
+def switch(out_dir: Path, name: str) -> None:
+    """Let `results.duckdb` name a database of its folder."""
     link = out_dir / f".{secrets.token_hex(8)}.link"
     link.symlink_to(name)
     link.replace(out_dir / POINTER)

@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from engine.errors import UserError
 from engine.results.publish import POINTER
+from engine.results.remote import fetch_database, read_pointer
+from engine.stores import ObjectStore, Place, below
 
 SEALED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -24,14 +26,16 @@ SEALED: dict[str, str | bool | int | float | list[str]] = {
 """A database that came from elsewhere may hold views over files and addresses: none are opened."""
 
 
-def database_of(run_dir: Path) -> Path:
-    """The newest database of a run.
+def database_of(run_dir: Place) -> Path:
+    """The newest database of a run; of one in an object store, a copy in the cache.
 
     The pointer is resolved once: a build that finishes meanwhile changes nothing for this reader.
 
     Raises:
         UserError: the run has no results database.
     """
+    if not isinstance(run_dir, Path):
+        return fetch_database(ObjectStore(run_dir))
     pointer = run_dir / POINTER
     if not pointer.is_file():
         raise UserError(
@@ -43,7 +47,14 @@ def database_of(run_dir: Path) -> Path:
     return pointer.resolve()
 
 
-def connect(run_dir: Path) -> duckdb.DuckDBPyConnection:
+def has_database(run_dir: Place) -> bool:
+    """Whether a run has results that could be asked."""
+    if isinstance(run_dir, Path):
+        return (run_dir / POINTER).exists()
+    return read_pointer(ObjectStore(run_dir)) is not None
+
+
+def connect(run_dir: Place) -> duckdb.DuckDBPyConnection:
     """Open the newest results of a run read-only.
 
     Raises:
@@ -56,11 +67,11 @@ def connect(run_dir: Path) -> duckdb.DuckDBPyConnection:
         raise cannot_be_opened(run_dir, error) from error
 
 
-def cannot_be_opened(run_dir: Path, error: object) -> UserError:
+def cannot_be_opened(run_dir: Place, error: object) -> UserError:
     """Of a database that is there and damaged, or of another version."""
     return UserError(
         "the results database cannot be opened",
-        where=str(run_dir / POINTER),
+        where=below(run_dir, POINTER),
         got=error,
         remedy="run `samscope evaluate` again: it builds the database anew from the parts",
     )
@@ -83,7 +94,7 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         ) from error
 
 
-def run_sql(run_dir: Path, sql: str) -> pa.Table:
+def run_sql(run_dir: Place, sql: str) -> pa.Table:
     """Run one of samscope's own SELECTs on the newest results of a run. Raises as above."""
     with connect(run_dir) as connection:
         return query(connection, sql)

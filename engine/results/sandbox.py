@@ -24,6 +24,7 @@ from engine.errors import UserError
 from engine.results import sealed_query
 from engine.results.query import SEALED, cannot_be_opened, database_of
 from engine.results.refusals import broke_off, mistake, too_late, too_long, too_much
+from engine.stores import Place
 
 LONGEST_SQL = 100_000
 _ALARM_AFTER_S = 10
@@ -59,7 +60,7 @@ class Answer:
     truncated: bool = False
 
 
-def run_untrusted_sql(run_dir: Path, sql: str, limits: Limits | None = None) -> Answer:
+def run_untrusted_sql(run_dir: Place, sql: str, limits: Limits | None = None) -> Answer:
     """Run one statement on the newest results of a run, whoever wrote it.
 
     It can read the tables and views of this database and nothing else. The answer is cut at a row
@@ -170,7 +171,7 @@ def _received(child: subprocess.Popen[bytes], limits: Limits) -> Answer | None:
     return Answer(pa.Table.from_batches(batches, stream.schema))
 
 
-def _why(ending: _Ending, sql: str, run_dir: Path, limits: Limits) -> UserError:
+def _why(ending: _Ending, sql: str, run_dir: Place, limits: Limits) -> UserError:
     """Words for a child that gave no answer, or not all of it."""
     if ending.late or ending.code == -signal.SIGALRM:
         return too_late(limits.seconds)

@@ -297,7 +297,8 @@ def test_methods_name_what_the_run_recorded(made: Synthetic, answers: dict[str, 
     assert "5 subjects (2 data sets: abdomen_ct and skin/photo; CT and dermoscopy)" in texts["data"]
     for row in run_sql(made.run_dir, "FROM models").to_pylist():
         assert f"{row['model']}" in texts["models"]
-        assert row["weights_sha256"][:16] in texts["models"]
+        assert row["weights_sha256"] in texts["models"]
+    assert "trained on 1 subject of abdomen_ct and skin/photo" in texts["models"]
     assert "`point_1`: 1 positive and 0 negative point(s)" in texts["prompts"]
     assert "by 0-10 pixels of the original image, 2 trials each" in texts["prompts"]
     assert f"Of {count['n']:,} trials" in texts["scores"]

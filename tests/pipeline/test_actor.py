@@ -76,7 +76,7 @@ class Desk:
     def manifests(self) -> dict[str, Manifest]:
         """The ledger's manifests by strategy; their files must be whole."""
         found = list(self.store.manifests())
-        assert all(self.store.verify(manifest) for manifest in found)
+        assert all(self.store.problem(manifest) is None for manifest in found)
         return {manifest.cell.strategy: manifest for manifest in found}
 
     def table(self, strategy: str, name: str) -> pa.Table | None:
@@ -155,6 +155,7 @@ def test_a_unit_is_committed_as_evaluated(desk: Desk) -> None:
     assert spent.pop("commit") > 0
     assert receipt == {
         "unit_id": desk.task.unit_id, "slices": 2, "cells": 4, "done": TRIALS, "failed": 0,
+        "unwritable": None,
         "failures": [], "attempts": 1, "lost": [], "recycled": None,
     }  # fmt: skip
     manifests, expected = desk.manifests(), desk.rows()
@@ -265,8 +266,9 @@ def test_a_full_disk_stops_the_worker(desk: Desk, monkeypatch: pytest.MonkeyPatc
         raise OSError(28, "no space left on device")
 
     monkeypatch.setattr(PartStore, "commit", full)
-    with pytest.raises(OSError, match="no space"):
-        desk.work()
+    receipt = desk.work()
+    assert "no space left" in receipt["unwritable"]
+    assert not desk.manifests()
 
 
 def test_a_clock_that_jumps_changes_no_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

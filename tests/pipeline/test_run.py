@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from rich.console import Console
 from worlds import INFO, STUDY, toy_collection, volume, write_study
 
+from engine.analysis import QUESTIONS, run
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_cases
 from engine.commands.report import report_command
@@ -25,7 +27,7 @@ from engine.errors import UserError
 from engine.pipeline.events import NAME, read_events
 from engine.pipeline.run import run_study
 from engine.results.parts import PartStore
-from engine.results.query import run_sql
+from engine.results.query import connect, run_sql
 from engine.runs import driver_lock
 from engine.study import Runtime
 
@@ -87,6 +89,22 @@ def test_events_add_up_to_the_ledger(undisturbed: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "'toy': finished" in said
     assert "6 of 6 units, 12 of 12 slices" in said
+
+
+def test_every_question_has_an_answer_kept_by_the_finaliser(undisturbed: Path) -> None:
+    """Of squares and discs, many of whose factors are the same: undefined is null, never NaN."""
+    kept = {name for name, question in QUESTIONS.items() if question.kept}
+    found = run_sql(undisturbed, "SELECT question FROM answers.made_from").to_pydict()
+    assert set(found["question"]) == kept
+    with connect(undisturbed) as connection:
+        for name in QUESTIONS:
+            rows = run(connection, name).to_pylist()
+            assert rows or name in ("failures", "exclusions"), name
+            numbers = [v for row in rows for v in row.values() if isinstance(v, float)]
+            assert all(isfinite(number) for number in numbers), name
+        factors = run(connection, "factors").to_pylist()
+    assert any(row["spearman"] is None for row in factors)
+    assert any(row["spearman_lo"] is not None for row in factors)
 
 
 def test_a_finished_run_runs_nothing_again(

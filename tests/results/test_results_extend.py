@@ -165,15 +165,15 @@ def _rows(made: Synthetic, sql: str) -> list[tuple[Any, ...]]:
 def _checksums(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
     """The cells whose files are compared by checksum from here on."""
     read: list[Cell] = []
-    verify = PartStore.verify
+    problem = PartStore.problem
 
-    def noted(self: PartStore, manifest: Any, *, checksums: bool = True) -> bool:
+    def noted(self: PartStore, manifest: Any, *, checksums: bool = True) -> str | None:
         if checksums:
             read.append(manifest.cell)
-        return verify(self, manifest, checksums=checksums)
+        return problem(self, manifest, checksums=checksums)
 
     monkeypatch.undo()
-    monkeypatch.setattr(PartStore, "verify", noted)
+    monkeypatch.setattr(PartStore, "problem", noted)
     return read
 
 

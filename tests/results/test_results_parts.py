@@ -63,7 +63,7 @@ def test_commit_leaves_a_manifest_that_tells_all(tmp_path: Path) -> None:
     assert manifest.versions == {"scoring": 3, "protocol": 1, "parts": 1}
     assert [part.table for part in manifest.files] == ["trials"]  # empty tables are not written
     assert manifest.rows("trials") == 15
-    assert store.verify(manifest)
+    assert store.problem(manifest) is None
     assert files_of(tmp_path) == sorted([manifest.name, manifest.files[0].name])
     assert manifest.files[0].name.startswith("parts/ds%2Fp0%2Fu0/tiny/point_1/")
 
@@ -116,7 +116,7 @@ def test_racing_threads_have_one_winner(tmp_path: Path) -> None:
             racer.join()
         assert sum(wins) == 1
         store = PartStore(folder)
-        assert store.verify(only(store))
+        assert store.problem(only(store)) is None
         assert len(files_of(folder)) == 2
 
 
@@ -143,7 +143,7 @@ def test_claim_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     store = PartStore(tmp_path)
     assert store.commit(CELL, "a" * 64, tables(0))
     assert not store.commit(CELL, "a" * 64, tables(1))
-    assert store.verify(only(store))
+    assert store.problem(only(store)) is None
     assert len(files_of(tmp_path)) == 2
 
 
@@ -209,14 +209,14 @@ def test_damaged_part_is_set_aside(
     else:
         path.write_bytes(b"")
     with caplog.at_level(logging.WARNING):
-        assert not store.verify(manifest)
+        assert not list(store.sound([manifest]))
     assert path.name in caplog.text
     assert store.committed([(CELL, "a" * 64)]) == set()
     assert list(store.manifests()) == []
     (aside,) = (tmp_path / MANIFESTS).glob("*.set-aside")
     assert path.name in json.loads(aside.read_text())["reason"]
     assert store.commit(CELL, "a" * 64, tables(0))  # pending again, so it can be done anew
-    assert store.verify(only(store))
+    assert store.problem(only(store)) is None
 
 
 def test_only_checksums_see_a_flipped_bit(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_manifest_copied_from_another_run_keeps_no_files(tmp_path: Path) -> None
     folder.mkdir(parents=True)
     shutil.copy(tmp_path / "other" / only(other).name, folder)
     store = PartStore(tmp_path / "mine")
-    assert not store.verify(only(store))
+    assert not list(store.sound([only(store)]))
 
 
 @given(st.text(min_size=1, max_size=300))
@@ -309,7 +309,7 @@ def test_names_with_separators_do_not_mix(tmp_path: Path) -> None:
     for cell in cells:
         store.commit(cell, "a" * 64, part_tables(rows(0, cell)))
     assert sorted(m.cell for m in store.manifests()) == sorted(cells)
-    assert all(store.verify(m) for m in store.manifests())
+    assert all(store.problem(m) is None for m in store.manifests())
     assert {p.name for p in tmp_path.iterdir()} == {"parts"}
 
 

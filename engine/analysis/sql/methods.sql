@@ -9,7 +9,7 @@ SELECT
     (SELECT list({
         'model': model, 'architecture': architecture, 'weights_sha256': weights_sha256,
         'untrained': untrained, 'device': device, 'precision': precision, 'kernels': kernels,
-        'trained_on': trained_on
+        'trained_on': trained_on, 'trained_subjects': len(trained_subjects)
     } ORDER BY position) FROM models) AS models,
     (SELECT list({'strategy': strategy, 'kind': kind, 'params': params} ORDER BY position)
         FROM strategies) AS strategies,
