@@ -74,7 +74,8 @@ def test_from_the_first_page_to_the_worst_box_prediction_in_three_clicks(
         " AND selection = 'predicted_iou' ORDER BY dice, object_id DESC LIMIT 1",
     ).to_pylist()
     with visit(browser, world.address, "/") as page:
-        rows = page.locator(".ag-center-cols-container .ag-row", has_text="box")
+        table = page.locator("#page [id*='cases']")
+        rows = table.locator(".ag-center-cols-container .ag-row", has_text="box")
         rows.filter(has_text="tiny").first.click()
         page.wait_for_selector("#picture .main-svg", timeout=60_000)
         assert worst["object_id"] in page.inner_text("#case")
@@ -90,9 +91,9 @@ def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> 
         page.wait_for_url("**/cases?**")
         asked = parse_qs(urlsplit(page.url).query)
         assert {"model", "strategy", "selection", "structure", "modality"} <= set(asked)
-        page.wait_for_selector(".ag-center-cols-container .ag-row", timeout=30_000)
-        settle(page)
-        first = page.locator(".ag-center-cols-container .ag-row").first.inner_text()
+        rows = page.locator(".ag-center-cols-container .ag-row")
+        rows.filter(has_text=asked["structure"][0]).first.wait_for(timeout=30_000)
+        first = rows.first.inner_text()
         assert asked["structure"][0] in first
         assert asked["strategy"][0] in first
 

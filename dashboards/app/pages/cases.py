@@ -71,7 +71,7 @@ def _column(name: str, kind: pa.DataType) -> dict[str, Any]:
     if name in ("structure", "modality", "dataset", "selection", "status"):
         found |= {"width": 148}
     if name == "dice":
-        found |= {"sort": "asc", "width": 96}
+        found |= {"sort": "asc", "width": 116}
     return found
 
 
