@@ -1,10 +1,9 @@
 """Figures: one file each; a figure is a named question and a function from its answer to Plotly.
 
-`FIGURES` lists those of the report in its order, `INTERACTIVE` those of the dashboard alone; the
-functions take the answer's Arrow table and know nothing of databases or pages, so the report and
-the dashboard draw the same pictures.
+`FIGURES` lists them in the order of the report. The functions take the answer's Arrow table and
+know nothing of databases or pages, so the report and the dashboard draw the same pictures.
 """
 
-from dashboards.figures.base import FIGURES, INTERACTIVE, FigureSpec, draw, spec_of
+from dashboards.figures.base import FIGURES, FigureSpec, draw, spec_of
 
-__all__ = ["FIGURES", "INTERACTIVE", "FigureSpec", "draw", "spec_of"]
+__all__ = ["FIGURES", "FigureSpec", "draw", "spec_of"]

@@ -84,11 +84,6 @@ FIGURES = (
         "Mean Dice of undisplaced prompts, each row one structure in one modality, followed by "
         "objects scored / expected. An empty cell has no score.",
     ),
-)
-
-"""Figures of the report, which the dashboard shows as well."""
-
-INTERACTIVE = (
     FigureSpec(
         "factor_bins",
         "factor_bins",
@@ -141,12 +136,12 @@ INTERACTIVE = (
         "with its 95 % interval over subjects. Right of 0 `model` is better.",
     ),
 )
-"""Figures of the dashboard alone."""
+"""In the order of the report; the dashboard shows them page by page."""
 
 
 def spec_of(name: str) -> FigureSpec:
     """What a figure shows. Raises UserError for an unknown name."""
-    for spec in (*FIGURES, *INTERACTIVE):
+    for spec in FIGURES:
         if spec.name == name:
             return spec
     raise UserError(f"no such figure '{name}'", got=name)

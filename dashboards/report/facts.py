@@ -9,7 +9,6 @@ from typing import Any
 
 import duckdb
 
-from engine.analysis import REPLICATES
 from engine.results.coverage import CoverageRow, read_coverage
 
 Row = dict[str, Any]
@@ -107,45 +106,6 @@ def warnings(facts: Facts) -> list[str]:
     if facts.counts["subjects"] < 2:
         found.append("Fewer than two subjects: no intervals can be given.")
     return found
-
-
-def methods(facts: Facts) -> list[str]:
-    """How the numbers were made, in sentences."""
-    study, jitter = facts.study, facts.study["jitter"]
-    levels = ", ".join(f"{v['lo']}-{v['hi']} px" for v in jitter["levels"] if v["hi"])
-    displaced = (
-        f"Prompts were displaced by {levels}, {jitter['trials']} trials each, drawn from "
-        f"the study's seed {study['seed']}."
-        if levels
-        else "Prompts were not displaced."
-    )
-    return [
-        f"Numbers follow version {facts.run['protocol_version']} of the protocol, which is based "
-        "on Huang et al., Medical Image Analysis 92 (2024) 103061. Volumes are cut into slices "
-        "along their main viewing plane; an object is the mask of one structure in one slice; "
-        f"objects of at most {study['min_object_px']} pixels do not take part. {_sample(study)}",
-        f"Each object is prompted from its own ground truth by each strategy. {displaced}",
-        "Of the masks a prompt yields, `oracle` takes the one closest to the truth, "
-        "`predicted_iou` the one the model ranks first, `single` the single-mask output. "
-        "Dice of an empty prediction is 0; its distances are undefined and counted as such. "
-        f"NSD uses a tolerance of {study['nsd_tolerance_px']:g} px.",
-        "Means are given twice: every mask weighs the same, and every (structure, modality) "
-        f"weighs the same. Intervals are 95 % percentile bootstraps over subjects ({REPLICATES:,} "
-        "replicates), because slices of one subject are not independent; with fewer than two "
-        "subjects there is none. A failed trial has no score and is left out; every table gives "
-        "the number scored beside the number expected.",
-    ]
-
-
-def _sample(study: Row) -> str:
-    sample = study["sample"]
-    words = {
-        "cases_per_dataset": "cases per dataset",
-        "slices_per_case": "slices per case",
-        "objects_per_slice": "objects per slice",
-    }
-    parts = [f"at most {sample[k]} {w}" for k, w in words.items() if sample.get(k)]
-    return f"The study takes a sample: {', '.join(parts)}, spread evenly." if parts else ""
 
 
 def _list(words: Sequence[str]) -> str:

@@ -38,7 +38,7 @@ def paragraphs(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int)
         "data": _data(facts, study),
         "models": _models(facts),
         "prompts": _prompts(facts, study),
-        "scores": _scores(facts),
+        "scores": _scores(facts, study),
         "statistics": _statistics(seed),
         "provenance": _provenance(facts),
     }
@@ -111,7 +111,7 @@ def _prompts(facts: Facts, study: Study) -> str:
     )
 
 
-def _scores(facts: Facts) -> str:
+def _scores(facts: Facts, study: Study) -> str:
     return (
         "Of each trial's masks, `oracle` is the one with the highest Dice (an upper bound that "
         "needs the ground truth), `predicted_iou` the one the model itself rates highest, `single` "
@@ -120,7 +120,8 @@ def _scores(facts: Facts) -> str:
         f"and {facts['pending']:,} were not run; {facts['undefined']:,} scored trials have an "
         "empty prediction in some selection. An empty prediction has Dice 0 and no distance; it "
         "is never counted as perfect. Distances are between border pixels, in pixels and, where "
-        "the spacing is known, millimetres."
+        "the spacing is known, millimetres; NSD tolerates "
+        f"{study.nsd_tolerance_px:g} px and {study.nsd_tolerance_mm:g} mm."
     )
 
 
@@ -129,18 +130,20 @@ def _statistics(seed: int) -> str:
         "Means weigh every mask the same; balanced means weigh every pair of structure and "
         "modality the same. Intervals are 95 % percentile cluster bootstrap intervals over "
         f"subjects ({REPLICATES:,} replicates, PCG64 seed {seed}). Spearman and partial Spearman "
-        "correlations use average ranks; partial ones control for the other object factors and "
-        "the modality by linear regression on ranks; their intervals keep ranks fixed and their "
-        "p values, which take objects as independent, are naive."
+        "correlations use average ranks; partial ones control for the paper's other factors, "
+        "modality among them, by linear regression on ranks; their intervals keep ranks fixed and "
+        "their p values, which take objects as independent, are naive."
     )
 
 
 def _provenance(facts: Facts) -> str:
     versions = json.loads(facts["algorithm_versions"])
     rooms = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    algorithms = f" (algorithm versions: {rooms})" if rooms else ""
     return (
         f"Computed with samscope {facts['samscope_version']}, protocol version "
-        f"{facts['protocol_version']}{f' (algorithm versions: {rooms})' if rooms else ''}; "
+        f"{facts['protocol_version']}{algorithms}, which is "
+        "based on Huang et al., Medical Image Analysis 92 (2024) 103061; "
         f"collection SHA-256 {facts['collection_sha256']}, study SHA-256 "
         f"{facts['study_sha256']}."
     )
