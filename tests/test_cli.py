@@ -16,7 +16,8 @@ from engine.errors import UserError
 
 VERBS = (
     "demo", "ingest", "validate", "parity", "bench", "plan", "evaluate", "status", "sql", "ask",
-    "report", "phantoms", "train", "info", "curation", "export", "replica", "datasets",
+    "report", "dashboard", "phantoms", "train", "info", "curation", "export", "replica",
+    "datasets",
 )  # fmt: skip
 
 

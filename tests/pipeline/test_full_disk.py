@@ -44,6 +44,7 @@ def namespace() -> list[str]:
     pytest.skip("no file system can be mounted here, so no disk can be filled")
 
 
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_full_disk_ends_a_run_in_words_and_the_same_command_goes_on(tmp_path: Path) -> None:
     unshare = namespace()
