@@ -56,6 +56,9 @@ def test_every_page_is_drawn_in_both_themes(browser: Any, world: Any, page: Any)
             graph.locator(".main-svg").first.wait_for(timeout=30_000)
         assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTH_PX
         for scheme in ("light", "dark"):
+            shown.wait_for_function(
+                "name => document.documentElement.dataset.theme === name", arg=scheme
+            )
             back = shown.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (sum(map(int, re.findall(r"\d+", back)[:3])) < 380) is (scheme == "dark")
             if SHOTS:
