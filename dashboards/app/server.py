@@ -61,7 +61,7 @@ def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
         raise UserError(
             "cannot listen at this address", where=f"{host}:{port}",
             got=getattr(error, "strerror", None) or str(error),
-            remedy="choose another --port",
+            remedy="choose another --port, or for an address of this machine another --host",
         ) from error  # fmt: skip
     if host in _LOOPBACK:
         app.server.before_request(_only_by_our_name)

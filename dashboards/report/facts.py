@@ -13,6 +13,9 @@ from engine.results.coverage import CoverageRow, read_coverage
 
 Row = dict[str, Any]
 
+DRAWN = "phantom_"
+"""How the names of datasets begin that samscope draws."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -103,6 +106,14 @@ def warnings(facts: Facts) -> list[str]:
             f"{model} was trained on other subjects of {number} of these datasets; none of the "
             "subjects here is among them. Expect less on data from elsewhere."
         )
+    known = {model for model, _ in (*facts.contaminated, *facts.akin)}
+    for row in facts.models:
+        names = row["trained_on"] or []
+        if names and all(name.startswith(DRAWN) for name in names) and row["model"] not in known:
+            found.append(
+                f"{row['model']} has learnt from drawn phantoms alone and has seen no image of a "
+                "patient: these numbers exercise the pipeline and say nothing about a real model."
+            )
     if facts.counts["subjects"] < 2:
         found.append("Fewer than two subjects: no intervals can be given.")
     return found

@@ -52,7 +52,16 @@ def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | N
 
 def _ask_all(connection: duckdb.DuckDBPyConnection, fmt: str, folder: Path) -> int:
     """Write every answer to `folder/<question>.<format>`."""
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            "answers cannot be written there",
+            where=str(folder),
+            got="a file",
+            expected="a folder, or a name that is free",
+            remedy="choose another --out",
+        ) from error
     ending = "txt" if fmt == "table" else fmt
     for name in QUESTIONS:
         with (folder / f"{name}.{ending}").open("wb") as stream:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine.errors import UserError
 from engine.results.publish import POINTER
 from engine.results.remote import fetch_database, read_pointer
-from engine.stores import ObjectStore, Place, below
+from engine.stores import ObjectStore, Place, below, place_of
 
 SEALED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -54,17 +54,21 @@ def has_database(run_dir: Place) -> bool:
     return read_pointer(ObjectStore(run_dir)) is not None
 
 
-def connect(run_dir: Place) -> duckdb.DuckDBPyConnection:
+def connect(run_dir: Place | str) -> duckdb.DuckDBPyConnection:
     """Open the newest results of a run read-only.
+
+    Args:
+        run_dir: a path or an address; text is taken as either.
 
     Raises:
         UserError: the run has no results database, or it cannot be opened.
     """
-    database = database_of(run_dir)
+    place = place_of(run_dir)
+    database = database_of(place)
     try:
         return duckdb.connect(str(database), read_only=True, config=SEALED)
     except duckdb.Error as error:
-        raise cannot_be_opened(run_dir, error) from error
+        raise cannot_be_opened(place, error) from error
 
 
 def cannot_be_opened(run_dir: Place, error: object) -> UserError:

@@ -58,6 +58,16 @@ def test_every_answer_into_a_folder(made: Synthetic, tmp_path: Path) -> None:
     assert {row["metric"] for row in rows} == {"hausdorff_px", "hd95_px", "assd_px"}
 
 
+def test_a_file_is_no_folder_for_answers(
+    made: Synthetic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        asked = ["ask", str(made.run_dir), "all", "--format", "csv", "--out", str(tmp_path / place)]
+        assert run(asked) == 2
+        assert "choose another --out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["all"], ["leaderboard", "--out", "somewhere"]])
 def test_all_and_a_folder_go_together(
     made: Synthetic, arguments: list[str], capsys: pytest.CaptureFixture[str]

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from dashboards.figures import FIGURES
 from dashboards.gallery import GalleryItem
 from dashboards.page.times import duration, moment
 from dashboards.report import build_report
+from dashboards.report import facts as facts_page
 from engine.analysis import run
 from engine.errors import UserError
 from engine.results.query import connect
@@ -214,3 +216,19 @@ def test_words_for_times() -> None:
     ]  # fmt: skip
     assert moment("2026-11-23T10:00:00+00:00") == "2026-11-23 10:00 UTC"
     assert moment("yesterday") == "yesterday"
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "warned"),
+    [(["phantom_heart", "phantom_xray"], True), (["phantom_heart", "sa1b"], False), ([], False)],
+)
+def test_a_model_of_phantoms_says_so_on_other_images(
+    made: Synthetic, trained_on: list[str], warned: bool
+) -> None:
+    with connect(made.run_dir) as connection:
+        facts = facts_page.gather(connection)
+    models = [{**row, "model": "new", "trained_on": trained_on} for row in facts.models[:1]]
+    found = facts_page.warnings(replace(facts, models=models))
+    assert any("drawn phantoms alone" in text for text in found) == warned
+    akin = replace(facts, models=models, akin=[("new", 1)])
+    assert not any("drawn phantoms alone" in text for text in facts_page.warnings(akin))

@@ -24,6 +24,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return made
 
 
+def test_text_is_taken_as_a_path(made: Synthetic) -> None:
+    with connect(str(made.run_dir)) as connection:
+        assert query(connection, "SELECT count(*) AS n FROM runs")["n"].to_pylist() == [1]
+
+
 def test_absent_run_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         connect(tmp_path / "nowhere")
