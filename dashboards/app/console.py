@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.results.export import to_bytes
 from engine.results.sandbox import Answer, Limits, run_untrusted_sql
 
-LIMITS = Limits(seconds=10.0, memory_bytes=2**30, max_rows=50_000, threads=2)
+LIMITS = Limits(seconds=10.0, memory_bytes=2**30, max_rows=50_000, max_bytes=8 * 2**20, threads=2)
 AT_ONCE = 2
 """Statements that run side by side; the next waits."""
 
@@ -34,8 +34,8 @@ def connect(app: Dash, state: AppState) -> None:
             return no_update
         try:
             return _shown(ask(sql))
-        except UserError as error:
-            return calm(str(error))
+        except Exception as problem:  # noqa: BLE001  whatever a value does, it is about the answer
+            return calm(_words(problem))
 
     @app.callback(Output("sql-file", "data"),
                   Output("sql-answer", "children", allow_duplicate=True),
@@ -46,16 +46,26 @@ def connect(app: Dash, state: AppState) -> None:
             return no_update, no_update
         try:
             answer = ask(sql)
-        except UserError as error:
-            return no_update, calm(str(error))
-        content = to_bytes(answer.table, "csv")
-        file = {
-            "content": b64encode(content).decode(),
-            "filename": "answer.csv",
-            "base64": True,
-            "type": "text/csv",
-        }
-        return file, _shown(answer)
+            content = to_bytes(answer.table, "csv")
+            file = {
+                "content": b64encode(content).decode(),
+                "filename": "answer.csv",
+                "base64": True,
+                "type": "text/csv",
+            }
+            return file, _shown(answer)
+        except Exception as problem:  # noqa: BLE001  as above
+            return no_update, calm(_words(problem))
+
+
+def _words(problem: Exception) -> str:
+    """Of a refusal, its own; of a value that Python or a browser cannot hold, what it was."""
+    if isinstance(problem, UserError):
+        return str(problem)
+    return (
+        f"The answer holds a value that cannot be shown here ({problem}). Cast it to text: "
+        "SELECT column::VARCHAR ..."
+    )
 
 
 def _shown(answer: Answer) -> Body:

@@ -70,6 +70,7 @@ def numbers(name: str, answer: pa.Table) -> html.Details:
 
 def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
     """A table that can be sorted and filtered."""
+    answer = answer.rename_columns(_distinct(answer.column_names))
     shown = answer.slice(0, MOST_ROWS)
     fit = 52 + 30 * min(max(shown.num_rows, 2), 14)
     table = dag.AgGrid(
@@ -87,15 +88,26 @@ def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
     return table
 
 
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns; where two are the same, the later one is numbered."""
+    found: list[str] = []
+    for name in names:
+        number = 2
+        unique = name
+        while unique in found:
+            unique, number = f"{name} ({number})", number + 1
+        found.append(unique)
+    return found
+
+
 def grid_options(**more: Any) -> dict[str, Any]:
     """What all tables share."""
     return {"theme": "themeQuartz", "rowHeight": 30, "headerHeight": 34, "animateRows": False,
-            "enableCellTextSelection": True, **more}  # fmt: skip
+            "enableCellTextSelection": True, "suppressFieldDotNotation": True, **more}  # fmt: skip
 
 
 def column(name: str, kind: pa.DataType) -> dict[str, Any]:
     """A column of a table; fractions to three places."""
-    # a dot in a field's name would be read as a path into the row
     found: dict[str, Any] = {"field": name, "headerName": name.replace("_", " "),
                              "headerTooltip": name}  # fmt: skip
     if pa.types.is_floating(kind) or pa.types.is_integer(kind):

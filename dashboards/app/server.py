@@ -41,7 +41,7 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
         __name__, title=f"samscope · {run_dir.resolve().name}", update_title="",
         serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
     )  # fmt: skip
-    app.layout = lambda: _layout(state)
+    app.layout = lambda: html.Div(calmly(lambda: [_layout(state)]))
     _in_the_browser(app)
     _on_the_server(app, state)
     console.connect(app, state)

@@ -73,6 +73,11 @@ class View:
         """The filters that choose objects, as a key."""
         return tuple((name, self.values(name)) for name in OF_OBJECTS if self.values(name))
 
+    def of_all_objects(self) -> View:
+        """The same without filters on objects, for what is counted over the whole run."""
+        kept = {name: values for name, values in self.filters.items() if name not in OF_OBJECTS}
+        return View(kept)
+
     def search(self) -> str:
         """The query string that says this."""
         pairs = [(name, value) for name in FILTERS for value in self.values(name)]

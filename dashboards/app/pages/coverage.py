@@ -19,7 +19,7 @@ def body(state: State, view: View) -> Body:
     found: Body = []
     if any(view.values(name) for name in OF_OBJECTS):
         found = [html.P(_WHOLE, className="note")]
-    whole = View({n: v for n, v in view.filters.items() if n not in OF_OBJECTS})
+    whole = view.of_all_objects()
     found += figure("coverage", state.data, whole)
     for name, title, words in (
         ("failures", "Failures", "Nothing failed."),

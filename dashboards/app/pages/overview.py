@@ -18,13 +18,13 @@ _COUNTS = """
 def body(state: State, view: View) -> Body:
     """Counts, the leaderboard, and the worst mask of each model and strategy."""
     (counts,) = state.data.rows(_COUNTS, view=view)
-    coverage = state.data.answer("coverage", view).to_pylist()
+    coverage = state.data.answer("coverage", view.of_all_objects()).to_pylist()
     done, expected = (sum(row[name] for row in coverage) for name in ("done", "expected"))
     picks = state.data.answer("gallery", view).to_pylist()
     worst = [{**p, "selection": "predicted_iou"} for p in picks if p["pick"] == "worst"]
     return [
         tiles({
-            f"of {expected:,} trials done": f"{done:,}",
+            f"of {expected:,} trials of the run done": f"{done:,}",
             "objects shown": f"{counts['objects']:,}",
             "slices": f"{counts['slices']:,}",
             "subjects": f"{counts['subjects']:,}",
