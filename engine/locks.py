@@ -15,14 +15,14 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.errors import CorruptDataError, SamscopeError, UserError
-from engine.stores import ObjectStore
+from engine.errors import SamscopeError, UserError
+from engine.stores import ObjectStore, read_record
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +58,14 @@ class Holder:
     turn: str = ""
 
     @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Holder:
+        """From JSON. Raises ValueError or TypeError where it says nothing of the kind."""
+        found = cls(**raw)
+        if not (int(found.token) > 0 and 0 < float(found.ttl_s) < float("inf")):
+            raise ValueError(f"token {found.token}, ttl_s {found.ttl_s}")
+        return found
+
+    @classmethod
     def me(cls, token: int, ttl_s: float) -> Holder:
         """This process, from now on."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -76,24 +84,12 @@ def read_lease(store: ObjectStore, name: str) -> tuple[Holder, str] | None:
     Raises:
         CorruptDataError: something else lies under that name.
     """
-    try:
-        data, tag = store.fetch(name)
-    except FileNotFoundError:
-        return None
-    try:
-        raw: dict[str, Any] = json.loads(data)
-        found = Holder(**raw)
-        if not (int(found.token) > 0 and 0 < float(found.ttl_s) < float("inf")):
-            raise ValueError(f"token {found.token}, ttl_s {found.ttl_s}")
-    except (ValueError, TypeError) as error:
-        raise CorruptDataError(
-            "this is no lease",
-            where=store.location(name),
-            got=error,
-            expected="what a samscope driver wrote there",
-            remedy="make sure that nobody writes there, then remove the object",
-        ) from error
-    return found, str(tag)
+    return read_record(
+        store, name, Holder.of,
+        what="this is no lease",
+        expected="what a samscope driver wrote there",
+        remedy="make sure that nobody writes there, then remove the object",
+    )  # fmt: skip
 
 
 Refusal = Callable[[str], UserError]

@@ -11,6 +11,7 @@ from dashboards.app.data import RunData
 from dashboards.app.view import FILTERS, View
 
 MOST_BLOCK = 200
+LAST_ROW = 10**12
 
 COLUMNS: dict[str, pa.DataType] = {
     "dice": pa.float64(), "structure": pa.string(), "modality": pa.string(),
@@ -41,8 +42,8 @@ _NUMBER = {
 def case_rows(data: RunData, view: View, request: Mapping[str, Any]) -> dict[str, Any]:
     """`{rowData, rowCount}` for a block that the grid asks for; what it cannot read it ignores."""
     where, params = _where(view, request.get("filterModel") or {})
-    start = max(int(request.get("startRow") or 0), 0)
-    size = min(max(int(request.get("endRow") or 0) - start, 1), MOST_BLOCK)
+    start = _place(request.get("startRow"))
+    size = min(max(_place(request.get("endRow")) - start, 1), MOST_BLOCK)
     columns = ", ".join(COLUMNS)
     rows = data.rows(
         f"SELECT {columns} FROM final_undisplaced WHERE {where} ORDER BY {_order(request)} "
@@ -76,19 +77,27 @@ def _condition(name: str, asked: Mapping[str, Any]) -> tuple[str, list[Any]]:
     kind = str(asked.get("type"))
     if kind in ("blank", "notBlank"):
         return f"{name} IS {'NOT ' if kind == 'notBlank' else ''}NULL", []
-    number = asked.get("filterType") == "number"
+    number = not pa.types.is_string(COLUMNS[name]) and not pa.types.is_boolean(COLUMNS[name])
     shape = (_NUMBER if number else _TEXT).get(kind)
     if shape is None:
         return "true", []
     given = [asked.get("filter"), asked.get("filterTo")][: shape.count("?")]
-    values = [float(v or 0) if number else str(v)[:500] for v in given]
+    try:
+        values = [float(v or 0) if number else str(v)[:500] for v in given]
+    except (TypeError, ValueError):
+        return "true", []
     return shape.format(c=name if number else f"{name}::VARCHAR"), values
+
+
+def _place(given: Any) -> int:
+    """A row's number; 0 for what is none."""
+    return min(max(given, 0), LAST_ROW) if isinstance(given, int) else 0
 
 
 def _order(request: Mapping[str, Any]) -> str:
     keys = [
         f"{one['colId']} {'DESC' if one.get('sort') == 'desc' else 'ASC'} NULLS LAST"
         for one in request.get("sortModel") or []
-        if one.get("colId") in COLUMNS
+        if isinstance(one, Mapping) and one.get("colId") in COLUMNS
     ]
     return ", ".join([*keys, "object_id", "model", "strategy", "selection"])

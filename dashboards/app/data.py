@@ -22,7 +22,9 @@ from dashboards.app.view import FILTERS, View
 from dashboards.figures.rows import SEEN_MARK
 from engine.analysis.questions import QUESTIONS, run
 from engine.analysis.questions import answer as answer_now
+from engine.errors import UserError
 from engine.results.query import SEALED, cannot_be_opened, database_of, query
+from engine.results.schema import database_version
 
 Row = dict[str, Any]
 
@@ -40,6 +42,10 @@ _NARROW = """
 """
 
 
+OF_THE_RUN = frozenset({"coverage", "failures", "variance", "cost"})
+"""Questions to sums over all objects of the run: filters on objects do not apply to them."""
+
+
 @dataclass(frozen=True)
 class Choices:
     """Values each filter offers, in the study's order or the alphabet's."""
@@ -54,7 +60,7 @@ class RunData:
         run_dir: a run directory with a results database.
 
     Raises:
-        UserError: there is none, or it cannot be read.
+        UserError: there is none, it cannot be read, or is of another version.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -83,6 +89,8 @@ class RunData:
 
         Models that have seen shown subjects in training carry `SEEN_MARK`.
         """
+        if name in OF_THE_RUN:
+            view = view.of_all_objects()
         whole: pa.Table = self._once(("answer", name, view.objects), lambda: self._ask(name, view))
         return self.marked(kept_rows(whole, view), view)
 
@@ -123,6 +131,7 @@ class RunData:
                     root = duckdb.connect(str(newest), read_only=True, config=SEALED)
                 except duckdb.Error as error:
                     raise cannot_be_opened(self.run_dir, error) from error
+                _check_version(root, self.run_dir)
                 # The one before is closed with its last cursor.
                 self._open = (newest, root)
                 self._answers.clear()
@@ -170,6 +179,19 @@ class RunData:
             return Choices(
                 {name: query(connection, asked[name]).column(0).to_pylist() for name in FILTERS}
             )
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, run_dir: Path) -> None:
+    """Refuse tables that another version of samscope made: they may mean something else."""
+    (version,) = query(connection, "SELECT database_version FROM runs")[0].to_pylist()
+    if version != database_version():
+        raise UserError(
+            "these results were built by another version of samscope",
+            where=str(run_dir),
+            got=f"tables of version {version}",
+            expected=f"version {database_version()}",
+            remedy="run `samscope evaluate` again: it builds the database anew from the parts",
+        )
 
 
 def kept_rows(table: pa.Table, view: View) -> pa.Table:

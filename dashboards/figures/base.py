@@ -118,8 +118,8 @@ FIGURES = (
         "cost_quality",
         "cost_quality",
         "What Dice costs",
-        "Mean Dice against the seconds of one prompt, its masks and its scores; the embedding of a "
-        "slice comes on top, once for all its prompts. Vertical lines: 95 % interval.",
+        "Mean Dice against the milliseconds of one prompt, its masks and its scores; the embedding "
+        "of a slice comes on top, once for all its prompts. Vertical lines: 95 % interval.",
     ),
     FigureSpec(
         "coverage",

@@ -28,7 +28,7 @@ from engine.pipeline.receipt import (
     Lost,
     peak_memory_bytes,
     receipt_of,
-    unwritable_receipt,
+    stopped_receipt,
 )
 from engine.pipeline.watchdog import Watchdog
 from engine.plan import UnitTask, algorithm_versions
@@ -83,8 +83,14 @@ class EvaluatorActor:
         if assignment.device == "cpu":
             deterministic_cpu()
         self._watchdog = Watchdog(assignment.patience_s, logs_of(place))
+        self._stopped: str | None = None
+        models: dict[str, Model] = {}
+        try:
+            models = load_models(assignment)
+        except SamscopeError as problem:
+            self._stopped = text_of(problem)  # said with the first unit: see `stopped_receipt`
         self._evaluator = Evaluator(
-            assignment.study, load_models(assignment), assignment.numerics, self._watchdog.beat
+            assignment.study, models, assignment.numerics, self._watchdog.beat
         )
         self._age = Age(assignment.recycle_units)
         self._too_old: str | None = None
@@ -93,6 +99,8 @@ class EvaluatorActor:
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
+        if self._stopped is not None:
+            return stopped_receipt(task.unit_id, self._worker, self._stopped)
         if self._too_old is not None:
             log.info("%s starts anew before %s: %s", self._worker, task.unit_id, self._too_old)
             os._exit(RECYCLED)
@@ -103,8 +111,9 @@ class EvaluatorActor:
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
             forget(self._store.store, task.unit_id)
-        except OSError as problem:
-            return unwritable_receipt(task.unit_id, self._worker, text_of(problem))
+        except (OSError, UserError) as problem:
+            why = problem if isinstance(problem, UserError) else _unwritable(problem)
+            return stopped_receipt(task.unit_id, self._worker, text_of(why))
         finally:
             self._watchdog.rest()
         self._age.add_unit()
@@ -205,6 +214,15 @@ class EvaluatorActor:
             info,
             expected=rows.planned.expected,
         )
+
+
+def _unwritable(problem: OSError) -> UserError:
+    return UserError(
+        "a worker cannot write the run directory",
+        got=text_of(problem),
+        expected="a folder every worker can write, with space left",
+        remedy="make room, then run the same command again: it resumes",
+    )
 
 
 def _check(task: UnitTask, pixels: Sequence[SlicePixels]) -> None:

@@ -28,7 +28,7 @@ RECEIPT = pa.schema(
         pa.field("peak_memory_bytes", pa.int64()),
         pa.field("lost", pa.list_(_LOST)),  # workers that ended in the middle of this unit
         pa.field("recycled", pa.string()),  # why the worker ends before its next unit; or null
-        pa.field("unwritable", pa.string()),  # why the run directory takes no more; or null
+        pa.field("stopped", pa.string()),  # why no unit can be done; or null
     ]
 )
 
@@ -87,12 +87,12 @@ def receipt_of(unit_id: str, slices: int, cells: Sequence[CellRows], effort: Eff
     return pa.Table.from_pylist([row], schema=RECEIPT)
 
 
-def unwritable_receipt(unit_id: str, worker: str, why: str) -> pa.Table:
+def stopped_receipt(unit_id: str, worker: str, why: str) -> pa.Table:
     """One row of `RECEIPT` of a unit that was not committed, and no other will be.
 
     It is no exception, because of those Ray brings to the driver not even the type.
     """
-    row = {"unit_id": unit_id, "worker": worker, "unwritable": why}
+    row = {"unit_id": unit_id, "worker": worker, "stopped": why}
     return pa.Table.from_pylist([row], schema=RECEIPT)
 
 

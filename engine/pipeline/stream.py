@@ -7,9 +7,8 @@ from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy
-from ray.exceptions import RayError
 
-from engine.errors import SamscopeError, UserError
+from engine.errors import RemoteError
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import ZarrUnits
 from engine.tasks import Tasks
@@ -20,12 +19,12 @@ def stream(
 ) -> Iterator[dict[str, Any]]:
     """Evaluate and commit every task; yields a receipt per unit as it is committed.
 
-    Raises:
-        UserError: a worker cannot write the run directory.
-
     Read tasks take no CPU: with one each, a pool as large as the CPU count would never start;
     their number is bounded, or Ray would start a worker process for each. Two at least: Ray takes
     a moment to notice that one has ended, and a fast evaluator would wait for that.
+
+    Raises:
+        RemoteError: a worker cannot load what was planned, or cannot write the run directory.
     """
     gpu = assignment.device == "cuda"
     units = ray.data.read_datasource(
@@ -44,29 +43,7 @@ def stream(
         num_gpus=1 if gpu else 0,
         num_cpus=0 if gpu else 1,
     )
-    try:
-        for receipt in receipts.iter_rows():
-            if receipt["unwritable"] is not None:
-                raise _unwritable(receipt["unwritable"])
-            yield receipt
-    except RayError as error:
-        raise _cause(error) from error
-
-
-def _unwritable(why: str) -> UserError:
-    return UserError(
-        "a worker cannot write the run directory",
-        got=why,
-        expected="a folder every worker can write, with space left",
-        remedy="make room, then run the same command again: it resumes",
-    )
-
-
-def _cause(error: BaseException) -> BaseException:
-    """The error of ours that Ray wrapped on its way to the driver."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, SamscopeError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return error
+    for receipt in receipts.iter_rows():
+        if receipt["stopped"] is not None:
+            raise RemoteError(receipt["stopped"])
+        yield receipt

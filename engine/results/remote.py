@@ -12,14 +12,16 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.errors import CorruptDataError, UserError, text_of
 from engine.identity import fingerprint
 from engine.results.publish import KEEP, POINTER
-from engine.stores import ObjectStore
+from engine.stores import ObjectStore, read_record
 
 _NAME = re.compile(r"results-(\d+)-(\d+)\.duckdb")
 
@@ -39,6 +41,14 @@ class Pointer:
     sha256: str
     token: int
 
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Pointer:
+        """From JSON. Raises ValueError or TypeError where it says nothing of the kind."""
+        found = cls(**raw)
+        if not _NAME.fullmatch(found.name) or int(found.token) < 0:
+            raise ValueError(found.name)
+        return found
+
 
 def read_pointer(store: ObjectStore) -> tuple[Pointer, str] | None:
     """The pointer and its tag; None where the run has no database yet.
@@ -46,23 +56,12 @@ def read_pointer(store: ObjectStore) -> tuple[Pointer, str] | None:
     Raises:
         CorruptDataError: something else lies under that name.
     """
-    try:
-        data, tag = store.fetch(POINTER)
-    except FileNotFoundError:
-        return None
-    try:
-        pointer = Pointer(**json.loads(data))
-        if not _NAME.fullmatch(pointer.name) or int(pointer.token) < 0:
-            raise ValueError(pointer.name)
-    except (ValueError, TypeError) as error:
-        raise CorruptDataError(
-            "this is no pointer to a results database",
-            where=store.location(POINTER),
-            got=error,
-            expected="what `samscope evaluate` wrote there",
-            remedy="remove it and run `samscope evaluate` again: it is built from the parts",
-        ) from error
-    return pointer, str(tag)
+    return read_record(
+        store, POINTER, Pointer.of,
+        what="this is no pointer to a results database",
+        expected="what `samscope evaluate` wrote there",
+        remedy="remove it and run `samscope evaluate` again: it is built from the parts",
+    )  # fmt: skip
 
 
 def publish_remote(database: Path, store: ObjectStore, token: int) -> str:

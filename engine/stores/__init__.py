@@ -15,6 +15,7 @@ from engine.stores.interface import Store
 from engine.stores.local import LocalStore, files_of
 from engine.stores.objects import ObjectStore
 from engine.stores.place import Place, Url, below, local_folder, place_of
+from engine.stores.records import read_record
 
 __all__ = [
     "LocalStore",
@@ -26,6 +27,7 @@ __all__ = [
     "files_of",
     "local_folder",
     "place_of",
+    "read_record",
     "store_of",
 ]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from oracles import correlation as oracle
 from results.synthetic import Row, Synthetic, make
 
 from engine.analysis import run
-from engine.analysis.factors import MODALITY, OURS, PAPER
+from engine.analysis.factors import MODALITY, OURS, PAPER, Population
 from engine.results.query import connect, run_sql
 
 SEED = 7
@@ -144,3 +146,12 @@ def test_macros_are_aggregates(made: Synthetic) -> None:
     rows = run_untrusted_sql(made.run_dir, sql).table.to_pylist()
     assert [row["model"] for row in rows] == ["tiny", "tuned"]
     assert all(-1 < row["r"] < 1 and -1 < row["p"] < 1 for row in rows)
+
+
+def test_scores_of_objects_outside_the_population_land_nowhere() -> None:
+    codes = np.zeros(3, np.int64)
+    population = Population(np.array([10, 5, 20]), codes, codes, {})
+    scored = pa.table(
+        {"object_key": [5, 7, 20, 99, 10, 1], "dice": [0.1, 0.2, 0.3, 0.4, None, 0.6]}
+    )
+    np.testing.assert_array_equal(population.aligned(scored, "dice"), [np.nan, 0.1, 0.3])

@@ -12,31 +12,12 @@ import numpy as np
 import pytest
 from analysis.test_questions import SEED, check_mean, undisplaced
 from oracles import variance as oracle
-from results.synthetic import SKIPPED, Row, Synthetic, make, study
+from results.synthetic import Row, Synthetic, make, study
 
-from engine.analysis import QUESTIONS, run
+from engine.analysis import run
 from engine.results.query import connect, run_sql
 
 PICK = ("model", "strategy", "selection")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
-    made = make(tmp_path_factory.mktemp("more"), leave_out=lambda cell: cell == SKIPPED)
-    made.build()
-    return made
-
-
-@pytest.fixture(scope="module")
-def answers(made: Synthetic) -> dict[str, list[Row]]:
-    with connect(made.run_dir) as connection:
-        return {name: run(connection, name).to_pylist() for name in QUESTIONS if name != "factors"}
-
-
-@pytest.fixture(scope="module")
-def scored(made: Synthetic) -> list[Row]:
-    rows: list[Row] = run_sql(made.run_dir, "FROM results WHERE dice IS NOT NULL").to_pylist()
-    return rows
 
 
 def of(rows: list[Row], row: Row, keys: tuple[str, ...] = PICK) -> list[Row]:

@@ -8,32 +8,13 @@ from typing import Any
 
 import pytest
 from oracles import bootstrap as oracle
-from results.synthetic import SKIPPED, Row, Synthetic, make
+from results.synthetic import Row, Synthetic, make
 
 from engine.analysis import QUESTIONS, run
 from engine.errors import UserError
-from engine.results.query import connect, run_sql
+from engine.results.query import connect
 
 SEED = 7
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
-    made = make(tmp_path_factory.mktemp("questions"), leave_out=lambda cell: cell == SKIPPED)
-    made.build()
-    return made
-
-
-@pytest.fixture(scope="module")
-def answers(made: Synthetic) -> dict[str, list[Row]]:
-    with connect(made.run_dir) as connection:
-        return {name: run(connection, name).to_pylist() for name in QUESTIONS}
-
-
-@pytest.fixture(scope="module")
-def scored(made: Synthetic) -> list[Row]:
-    rows: list[Row] = run_sql(made.run_dir, "FROM results WHERE dice IS NOT NULL").to_pylist()
-    return rows
 
 
 def check_mean(row: Row, stem: str, items: list[tuple[float, Row]]) -> None:

@@ -132,6 +132,43 @@ def test_cases_come_in_blocks_sorted_and_filtered(data: RunData) -> None:
     assert len(case_rows(data, view, hostile)["rowData"]) == 3
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"startRow": "x"}, {"startRow": 10**30}, {"sortModel": ["x"]},
+        {"filterModel": {"structure": {"filterType": "number", "type": "equals", "filter": 1}}},
+        {"filterModel": {"dice": {"filterType": "text", "type": "equals", "filter": "much"}}},
+    ],
+)  # fmt: skip
+def test_a_request_that_makes_no_sense_is_read_as_far_as_it_does(
+    data: RunData, asked: dict[str, Any]
+) -> None:
+    whole = case_rows(data, View(), {"endRow": 5})["rowCount"]
+    assert whole > 5
+    assert case_rows(data, View(), {"endRow": 5, **asked})["rowCount"] in (whole, 0)
+    if "structure" not in asked.get("filterModel", {}):
+        assert case_rows(data, View(), {"endRow": 5, **asked})["rowCount"] == whole
+
+
+def test_no_question_counts_more_than_it_expects_under_a_filter(data: RunData) -> None:
+    view = View({"structure": ("liver",)})
+    for name in QUESTIONS:
+        for row in data.answer(name, view).to_pylist():
+            if isinstance(row.get("n"), int) and isinstance(row.get("expected"), int):
+                assert row["n"] <= row["expected"], (name, row)
+            if "done" in row and "expected" in row:
+                assert row["done"] <= row["expected"], (name, row)
+
+
+def test_results_of_another_version_are_refused(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    made.build()
+    with duckdb.connect(str((made.run_dir / "results.duckdb").resolve())) as connection:
+        connection.execute("UPDATE runs SET database_version = '1-000000000000'")
+    with pytest.raises(UserError, match="another version of samscope"):
+        RunData(made.run_dir)
+
+
 def test_without_its_collection_a_case_still_has_its_scores(data: RunData, made: Any) -> None:
     trial = next(t for t in made.trials if t["strategy"] == "box" and t["status"] == "ok")
     pick = Pick(trial["object_id"], trial["model"], "box", "oracle", trial["jitter_lo"],

@@ -22,9 +22,11 @@ from engine.errors import SamscopeError
 from engine.evaluate import Evaluator
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor, load_models
+from engine.pipeline.cluster import connected
 from engine.pipeline.datasource import read_unit
 from engine.pipeline.receipt import RECEIPT
 from engine.pipeline.run import _coverage
+from engine.pipeline.stream import stream
 from engine.plan import UnitTask, algorithm_versions
 from engine.planning import Planning, plan_study, read_study
 from engine.results.attempts import FOLDER, Attempt, at_work, begin, forget_all, of_unit
@@ -33,6 +35,7 @@ from engine.results.parts import PartStore
 from engine.results.rows import part_tables
 from engine.rows import CellRows
 from engine.runs import RunDir, finalise
+from engine.study import Runtime
 
 STUDY = """\
 name: toy
@@ -65,10 +68,12 @@ class Desk:
             plan.study, "cpu", str(self.run.path), plan.cards, plan.numerics, attempts, delay_s=0.01
         )
 
-    def work(self, task: UnitTask | None = None, attempts: int = 2) -> dict[str, Any]:
+    def work(
+        self, task: UnitTask | None = None, attempts: int = 2, given: Assignment | None = None
+    ) -> dict[str, Any]:
         """The receipt of one unit."""
         row = read_unit(str(self.planning.collection), (task or self.task).pack())
-        table = EvaluatorActor(self.assignment(attempts))(row)
+        table = EvaluatorActor(given or self.assignment(attempts))(row)
         assert table.schema == RECEIPT
         (receipt,) = table.to_pylist()
         return dict(receipt)
@@ -155,7 +160,7 @@ def test_a_unit_is_committed_as_evaluated(desk: Desk) -> None:
     assert spent.pop("commit") > 0
     assert receipt == {
         "unit_id": desk.task.unit_id, "slices": 2, "cells": 4, "done": TRIALS, "failed": 0,
-        "unwritable": None,
+        "stopped": None,
         "failures": [], "attempts": 1, "lost": [], "recycled": None,
     }  # fmt: skip
     manifests, expected = desk.manifests(), desk.rows()
@@ -267,7 +272,7 @@ def test_a_full_disk_stops_the_worker(desk: Desk, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(PartStore, "commit", full)
     receipt = desk.work()
-    assert "no space left" in receipt["unwritable"]
+    assert "no space left" in receipt["stopped"]
     assert not desk.manifests()
 
 
@@ -368,16 +373,30 @@ def test_a_unit_is_tried_again_after_longer_and_longer(
 def test_other_weights_than_planned_are_refused(desk: Desk) -> None:
     given = desk.assignment()
     cards = {"fake": replace(given.cards["fake"], weights_sha256="0" * 64)}
-    with pytest.raises(SamscopeError, match="weights of 'fake' on this worker differ") as caught:
-        EvaluatorActor(replace(given, cards=cards))
-    assert caught.value.expected == "0" * 64
+    receipt = desk.work(given=replace(given, cards=cards))
+    assert "weights of 'fake' on this worker differ" in receipt["stopped"]
+    assert "expected: " + "0" * 64 in receipt["stopped"]
+    assert not desk.manifests()
 
 
 def test_other_numerics_than_planned_are_refused(desk: Desk) -> None:
     given = desk.assignment()
     other = replace(given.numerics, kernels="torch-0.0")
-    with pytest.raises(SamscopeError, match="numerics on this worker differ"):
-        EvaluatorActor(replace(given, numerics=other))
+    receipt = desk.work(given=replace(given, numerics=other))
+    assert "numerics on this worker differ" in receipt["stopped"]
+    assert not desk.manifests()
+
+
+@pytest.mark.ray
+def test_why_a_worker_stops_reaches_the_driver_in_words(desk: Desk) -> None:
+    """Of an exception Ray brings neither type nor cause: it would look like a bug of ours."""
+    given, tasks = desk.assignment(), desk.planning.plan.units
+    wrong = replace(given, numerics=replace(given.numerics, kernels="torch-0.0"))
+    with connected(Runtime(actors=1)), pytest.raises(SamscopeError) as caught:
+        list(stream(str(desk.planning.collection), tasks, wrong, 1))
+    assert str(caught.value).startswith("the numerics on this worker differ from the plan's")
+    assert "torch-0.0" in str(caught.value)
+    assert "remedy: run on machines of one kind" in str(caught.value)
 
 
 def test_failed_factors_are_no_trials_but_are_counted(

@@ -19,14 +19,13 @@ def body(state: State, view: View) -> Body:
     found: Body = []
     if any(view.values(name) for name in OF_OBJECTS):
         found = [html.P(_WHOLE, className="note")]
-    whole = view.of_all_objects()
-    found += figure("coverage", state.data, whole)
+    found += figure("coverage", state.data, view)
     for name, title, words in (
         ("failures", "Failures", "Nothing failed."),
         ("failure_modes", "How masks fail", "Nothing was scored."),
         ("exclusions", "Left out of the collection or the study", "Nothing was left out."),
     ):
-        answer = state.data.answer(name, view if name != "failures" else whole)
+        answer = state.data.answer(name, view)
         shown = grid(name, answer) if answer.num_rows else html.P(words, className="note")
         found += [html.H2(title), shown]
     return found

@@ -18,7 +18,7 @@ _COUNTS = """
 def body(state: State, view: View) -> Body:
     """Counts, the leaderboard, and the worst mask of each model and strategy."""
     (counts,) = state.data.rows(_COUNTS, view=view)
-    coverage = state.data.answer("coverage", view.of_all_objects()).to_pylist()
+    coverage = state.data.answer("coverage", view).to_pylist()
     done, expected = (sum(row[name] for row in coverage) for name in ("done", "expected"))
     picks = state.data.answer("gallery", view).to_pylist()
     worst = [{**p, "selection": "predicted_iou"} for p in picks if p["pick"] == "worst"]
