@@ -4,6 +4,6 @@
 answer a page, `server.py` puts them behind an address. Figures are those of `dashboards.figures`.
 """
 
-from dashboards.app.server import make_app, serve
+from dashboards.app.server import make_app, make_server_app, serve
 
-__all__ = ["make_app", "serve"]
+__all__ = ["make_app", "make_server_app", "serve"]

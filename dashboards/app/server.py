@@ -8,19 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flask
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.wrappers import Request, Response
 
 from dashboards.app import case_rows, console
 from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
 from dashboards.app.pages import PAGES
+from dashboards.app.pages import run as run_page
 from dashboards.app.pages.cases import case
 from dashboards.app.parts import Body, calm, labelled, seen_note
 from dashboards.app.state import State as AppState
 from dashboards.app.view import FILTERS, View
+from dashboards.app.waiting import Answer, Waiting, Wsgi
 from engine.errors import SamscopeError, UserError
+from engine.results.query import has_database
+from engine.runs import RunDir
 
 log = logging.getLogger("samscope")
 
@@ -45,10 +49,23 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     _in_the_browser(app)
     _on_the_server(app, state)
     console.connect(app, state)
+    run_page.connect(app, run_dir)
     return app
 
 
-def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
+def make_server_app(run_dir: Path, other: Path | None = None) -> Wsgi:
+    """The dashboard of a run; of one without results yet, a page that follows it until then.
+
+    Raises:
+        UserError: this is no run directory, or its results are not for this version to read.
+    """
+    if has_database(run_dir):
+        return make_app(run_dir, other)
+    RunDir.open(run_dir)
+    return Waiting(run_dir, lambda: make_app(run_dir, other))
+
+
+def serve(app: Wsgi, host: str, port: int) -> BaseWSGIServer:
     """A server that listens but does not answer yet (`serve_forever`); port 0: any free one.
 
     Raises:
@@ -64,18 +81,22 @@ def serve(app: Dash, host: str, port: int) -> BaseWSGIServer:
             remedy="choose another --port, or for an address of this machine another --host",
         ) from error  # fmt: skip
     if host in _LOOPBACK:
-        app.server.before_request(_only_by_our_name)
+        app = _only_by_our_name(app)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = make_server(host, port, app.server, threaded=True, fd=listening.detach())
+    server = make_server(host, port, app, threaded=True, fd=listening.detach())
     return server
 
 
-def _only_by_our_name() -> flask.Response | None:
+def _only_by_our_name(app: Wsgi) -> Wsgi:
     """A page elsewhere that points its own name at this machine gets no answer."""
-    name = flask.request.host.rsplit(":", 1)[0] if flask.request.host else ""
-    if name in _LOOPBACK:
-        return None
-    return flask.Response("asked by another name than this machine's\n", 403)
+    refusal = Response("asked by another name than this machine's\n", 403)
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Answer:
+        host = Request(environ).host
+        ours = host in _LOOPBACK or host.rpartition(":")[0] in _LOOPBACK
+        return (app if ours else refusal)(environ, start_response)
+
+    return answer
 
 
 def _layout(state: AppState) -> Any:

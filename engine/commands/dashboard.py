@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dashboards.app import make_app, serve
+from dashboards.app import make_server_app, serve
 from engine.commands.say import out
 
 
@@ -14,7 +14,7 @@ def dashboard_command(run_dir: Path, host: str, port: int, other: Path | None) -
     Raises:
         UserError: no results to show, or the address is taken.
     """
-    server = serve(make_app(run_dir, other), host, port)
+    server = serve(make_server_app(run_dir, other), host, port)
     name = f"[{host}]" if ":" in host else host
     out(f"dashboard  http://{name}:{server.port}  (Ctrl-C ends it)")
     try:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from engine.bench.costs import duration
 from engine.commands.say import count, out, say_untrained, table
-from engine.pipeline.events import NAME, read_events
-from engine.pipeline.history import STRAGGLES, History, latest
-from engine.results.attempts import at_work
+from engine.pipeline.history import STRAGGLES, History, Watch, watch
 from engine.results.parts import PartStore
 from engine.results.query import has_database, run_sql
-from engine.runs import RunDir, driver_at_work
+from engine.runs import RunDir
 from engine.stores import Place
 
 
@@ -31,13 +28,11 @@ def status_command(run_dir: Place) -> int:
         f"{run.place}: begun {run.created}; all studies that ran here: "
         f"{count(cells, 'cell')} committed, {count(done, 'trial')} done, {failed:,} failed"
     )
-    live = driver_at_work(run.place)
-    with run.store.local([NAME] if run.store.size(NAME) is not None else []) as files:
-        history = latest(event for path in files for event in read_events(path))
-    if history is not None:
-        for line in _latest_run(history, live=live):
+    watched = watch(run)
+    if watched.history is not None:
+        for line in _latest_run(watched, watched.history):
             out(line)
-    for line in _at_work(store, history, live=live):
+    for line in _at_work(watched):
         out(line)
     if has_database(run.place):
         table(run_sql(run.place, "FROM coverage ORDER BY ALL"), "coverage, as of the last build")
@@ -51,21 +46,19 @@ def status_command(run_dir: Place) -> int:
     return 0
 
 
-def _latest_run(history: History, *, live: bool) -> Iterator[str]:
+def _latest_run(watched: Watch, history: History) -> Iterator[str]:
     """State, progress and speed, stages, and what went wrong."""
-    yield f"latest run, of study '{history.begun['study']}': {_state(history, live=live)}"
+    yield f"latest run, of study '{history.begun['study']}': {watched.state}"
     tally = history.tally
     if not history.units:
         return
-    now = datetime.now(UTC) if live and history.ended is None else None
-    elapsed = history.elapsed(now)
     words = [
         f"{tally.units:,} of {count(history.units, 'unit')}",
-        f"{tally.slices:,} of {history.slices:,} slices at {tally.rate(elapsed):.2f}/s",
+        f"{tally.slices:,} of {history.slices:,} slices at {tally.rate(watched.elapsed):.2f}/s",
         f"{tally.trials:,} of {history.trials:,} trials, {tally.failed:,} failed",
     ]
-    if now is not None and tally.trials:
-        words.append(f"{duration(tally.seconds_left(history.trials, elapsed))} left")
+    if watched.seconds_left is not None:
+        words.append(f"{duration(watched.seconds_left)} left")
     yield ", ".join(words)
     if history.busy is not None:
         stages = ", ".join(f"{stage} {s:.1f} s" for stage, s in history.stages.most_common())
@@ -77,32 +70,16 @@ def _latest_run(history: History, *, live: bool) -> Iterator[str]:
         yield ", ".join(f"{what}: {n:,}" for what, n in sorted(history.troubles.items()))
 
 
-def _state(history: History, *, live: bool) -> str:
-    driver = f"process {history.begun['pid']} on {history.begun['host']}"
-    if history.ended is None:
-        if live:
-            return f"at work, {driver}"
-        return f"dead: its driver, {driver}, is gone; the same command resumes it"
-    error = history.ended["error"]
-    return f"{history.ended['outcome']} {_second(history.ended['at'])}" + (
-        f": {error}" if error else ""
-    )
-
-
-def _at_work(store: PartStore, history: History | None, *, live: bool) -> Iterator[str]:
+def _at_work(watched: Watch) -> Iterator[str]:
     """Units begun and not finished; behind a dead driver they are what will be done again."""
-    for attempt in at_work(store.store):
-        seconds = time.time() - attempt.began
-        line = f"{'at work' if live else 'left unfinished'}: {attempt.unit_id} on {attempt.worker}"
-        line += f" since {_clock(attempt.began)}"
-        if live and history is not None and history.straggles(seconds):
-            line += f", a straggler: {duration(seconds)}, over {STRAGGLES:g} times the median"
+    for attempt in watched.at_work:
+        line = f"{'at work' if watched.live else 'left unfinished'}: {attempt.unit_id}"
+        line += f" on {attempt.worker} since {_clock(attempt.began)}"
+        if watched.straggles(attempt):
+            seconds = duration(watched.seconds_of(attempt))
+            line += f", a straggler: {seconds}, over {STRAGGLES:g} times the median"
         yield line
 
 
 def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _second(at: str) -> str:
-    return datetime.fromisoformat(at).isoformat(timespec="seconds")

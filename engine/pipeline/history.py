@@ -1,18 +1,43 @@
-"""What the events of a run say about it: how far, how fast, how busy, what went wrong."""
+"""A run watched from outside: how far, how fast, how busy, what is at work, what went wrong.
+
+`watch` only reads, from the events and the marks of attempts: of a run that goes on, of one whose
+driver was killed, and of one that has ended.
+"""
 
 from __future__ import annotations
 
 import statistics
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from engine.pipeline.events import NAME, read_events
 from engine.pipeline.tally import Tally
+from engine.results.attempts import Attempt, at_work
+from engine.runs import RunDir, driver_at_work
 
 STRAGGLES = 3.0
 """A unit at work for longer than that many medians is a straggler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A unit that was committed.
+
+    Attributes:
+        at: when its receipt came.
+        seconds: the worker was at it.
+    """
+
+    unit_id: str
+    worker: str
+    at: datetime
+    seconds: float
+    slices: int
+    failed: int
 
 
 @dataclass
@@ -23,7 +48,7 @@ class History:
         begun, ended: its first event, and its last one where it came to an end.
         units, slices, trials: asked for, all passes together.
         passes: when each began, and when its latest unit was committed.
-        unit_seconds: of every unit committed.
+        committed: units, in the order of their receipts.
         stages: seconds of evaluators per stage.
         troubles: what went wrong with workers and parts, counted.
     """
@@ -36,7 +61,7 @@ class History:
     evaluators: int = 0
     tally: Tally = field(default_factory=Tally)
     passes: list[tuple[datetime, datetime]] = field(default_factory=list)
-    unit_seconds: list[float] = field(default_factory=list)
+    committed: list[Done] = field(default_factory=list)
     stages: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
 
@@ -64,7 +89,8 @@ class History:
     def _unit(self, event: Mapping[str, Any]) -> None:
         self.tally.add(event)
         self.passes[-1] = (self.passes[-1][0], _time(event))
-        self.unit_seconds.append(event["seconds"])
+        names = ("unit_id", "worker", "seconds", "slices", "failed")
+        self.committed.append(Done(at=_time(event), **{name: event[name] for name in names}))
         for stage, seconds in event["stages"].items():
             self.stages[stage] += seconds
 
@@ -81,11 +107,87 @@ class History:
         available = self.elapsed() * self.evaluators
         return self.tally.seconds / available if available > 0 else None
 
+    @property
+    def median_s(self) -> float | None:
+        """Seconds of a unit; None before the first one."""
+        return statistics.median(one.seconds for one in self.committed) if self.committed else None
+
     def straggles(self, seconds: float) -> bool:
         """Whether a unit that is at work for that long is far slower than the others."""
-        return bool(self.unit_seconds) and seconds > STRAGGLES * statistics.median(
-            self.unit_seconds
+        median = self.median_s
+        return median is not None and seconds > STRAGGLES * median
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A run directory at one moment.
+
+    Attributes:
+        live: whether a driver is at work on it.
+        history: of the latest run; None where none began.
+        at_work: units begun and not finished, the oldest first; behind a dead driver they are what
+            will be done again.
+        now: when that was.
+    """
+
+    live: bool
+    history: History | None
+    at_work: list[Attempt]
+    now: datetime
+
+    @property
+    def going_on(self) -> bool:
+        """Whether the latest run is not at its end, and somebody works on it."""
+        return self.live and self.history is not None and self.history.ended is None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of evaluation of the latest run, to now where it goes on."""
+        if self.history is None:
+            return 0.0
+        return self.history.elapsed(self.now if self.going_on else None)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far; None where nothing goes on or nothing is done yet."""
+        history = self.history
+        if not self.going_on or history is None or not history.tally.trials:
+            return None
+        return history.tally.seconds_left(history.trials, self.elapsed)
+
+    @property
+    def state(self) -> str:
+        """In words: at work, dead, or how it ended."""
+        if self.history is None:
+            return "no run has begun"
+        begun, ended = self.history.begun, self.history.ended
+        driver = f"process {begun['pid']} on {begun['host']}"
+        if ended is None:
+            if self.live:
+                return f"at work, {driver}"
+            return f"dead: its driver, {driver}, is gone; the same command resumes it"
+        at = datetime.fromisoformat(ended["at"]).isoformat(timespec="seconds")
+        return f"{ended['outcome']} {at}" + (f": {ended['error']}" if ended["error"] else "")
+
+    def seconds_of(self, attempt: Attempt) -> float:
+        """How long a unit is at work."""
+        return self.now.timestamp() - attempt.began
+
+    def straggles(self, attempt: Attempt) -> bool:
+        """Whether it is far slower than the others."""
+        return (
+            self.live
+            and self.history is not None
+            and self.history.straggles(self.seconds_of(attempt))
         )
+
+
+def watch(run: RunDir) -> Watch:
+    """A run directory as it is now."""
+    live = driver_at_work(run.place)
+    with run.store.local([NAME] if run.store.size(NAME) is not None else []) as files:
+        history = latest(event for path in files for event in read_events(path))
+    return Watch(live, history, at_work(run.store), datetime.fromtimestamp(time.time(), UTC))
 
 
 def latest(events: Iterable[Mapping[str, Any]]) -> History | None:

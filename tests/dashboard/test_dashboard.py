@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pytest
 from results.synthetic import make
+from werkzeug.test import Client
 
 from dashboards.app import make_app, serve
 from dashboards.app.case_rows import case_rows
@@ -203,7 +204,7 @@ def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -
 
 def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "results.duckdb").write_bytes(b"no database" * 1000)
-    for folder, words in ((tmp_path / "nowhere", "no results database"),
+    for folder, words in ((tmp_path / "nowhere", "not a run directory"),
                           (tmp_path, "cannot be opened")):  # fmt: skip
         assert run(["dashboard", str(folder), "--port", "0"]) == MISTAKE
         said = capfd.readouterr().err
@@ -222,11 +223,12 @@ def test_a_taken_port_and_an_unknown_host_are_refused(made: Any) -> None:
 
 
 def test_only_this_machines_names_are_answered(made: Any) -> None:
-    client = make_app(made.run_dir)
-    server = serve(client, "127.0.0.1", 0)
-    asker = client.server.test_client()
-    assert asker.get("/", headers={"Host": f"127.0.0.1:{server.port}"}).status_code == 200
-    assert asker.get("/", headers={"Host": "evil.example"}).status_code == 403
+    server = serve(make_app(made.run_dir), "127.0.0.1", 0)
+    asker = Client(server.app)
+    for host in (f"127.0.0.1:{server.port}", "localhost", "[::1]", "[::1]:8050"):
+        assert asker.get("/", headers={"Host": host}).status_code == 200
+    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
+        assert asker.get("/", headers={"Host": host}).status_code == 403
     server.server_close()
 
 

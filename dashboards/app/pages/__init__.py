@@ -15,6 +15,7 @@ from dashboards.app.pages import (
     oracle_gap,
     overview,
     randomness,
+    run,
     sql,
     structures,
 )
@@ -49,6 +50,7 @@ PAGES = (
     Page("/coverage", "Coverage", coverage.body),
     Page("/compare", "Compare", compare.body),
     Page("/cases", "Cases", cases.body),
+    Page("/run", "Run", run.body),
     Page("/sql", "SQL", sql.body),
 )
 

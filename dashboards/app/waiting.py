@@ -1,0 +1,69 @@
+"""The dashboard of a run without results: the run is watched until its database is there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from dash import Dash, Input, Output, dcc, html, no_update
+
+from dashboards.app.pages import run as run_page
+from dashboards.app.parts import calm
+from engine.results.query import has_database
+
+Answer = Iterable[bytes]
+Wsgi = Callable[[dict[str, Any], Any], Answer]
+
+LOOK_EVERY_S = 5
+
+
+class Waiting:
+    """A WSGI application: the page of the run, until its results can be shown by `complete`.
+
+    Args:
+        run_dir: a run directory, with or without a database.
+        complete: makes the whole dashboard.
+    """
+
+    def __init__(self, run_dir: Path, complete: Callable[[], Wsgi]) -> None:
+        self._run_dir, self._complete = run_dir, complete
+        self._lock = threading.Lock()
+        self._made: Wsgi | None = None
+        self._watching: Wsgi = make_watching_app(run_dir).server
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Answer:
+        with self._lock:
+            if self._made is None and has_database(self._run_dir):
+                self._made = self._complete()
+        return (self._made or self._watching)(environ, start_response)
+
+
+def make_watching_app(run_dir: Path) -> Dash:
+    """The page of a run that has no results yet, alone."""
+    app = Dash(
+        __name__, title=f"samscope · {run_dir.resolve().name}", update_title="",
+        serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
+    )  # fmt: skip
+    app.layout = lambda: html.Div([
+        dcc.Interval(id="look", interval=1000 * LOOK_EVERY_S),
+        html.Header([html.H1("samscope"), html.P([str(run_dir.resolve())])], className="top"),
+        html.Div(id="newer"),
+        html.Main([
+            calm("There are no results yet: they are built when the evaluation ends. This page "
+                 "follows the run."),
+            *run_page.followed(run_dir),
+        ]),
+    ], className="shell")  # fmt: skip
+    run_page.connect(app, run_dir)
+
+    @app.callback(Output("newer", "children"), Input("look", "n_intervals"),
+                  prevent_initial_call=True)  # fmt: skip
+    def look(_: int) -> Any:
+        if not has_database(run_dir):
+            return no_update
+        return html.Div(["The results are there. ", html.A("Show them", href="/")],
+                        className="banner", role="status")  # fmt: skip
+
+    return app
