@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, dcc, html
 
 from dashboards.app.pages import run as run_page
 from dashboards.app.parts import calm
@@ -15,8 +15,6 @@ from engine.results.query import has_database
 
 Answer = Iterable[bytes]
 Wsgi = Callable[[dict[str, Any], Any], Answer]
-
-LOOK_EVERY_S = 5
 
 
 class Waiting:
@@ -47,9 +45,9 @@ def make_watching_app(run_dir: Path) -> Dash:
         serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
     )  # fmt: skip
     app.layout = lambda: html.Div([
-        dcc.Interval(id="look", interval=1000 * LOOK_EVERY_S),
+        dcc.Interval(id="wait", interval=1000 * run_page.AGAIN_S),
         html.Header([html.H1("samscope"), html.P([str(run_dir.resolve())])], className="top"),
-        html.Div(id="newer"),
+        html.Div(id="there"),
         html.Main([
             calm("There are no results yet: they are built when the evaluation ends. This page "
                  "follows the run."),
@@ -57,13 +55,4 @@ def make_watching_app(run_dir: Path) -> Dash:
         ]),
     ], className="shell")  # fmt: skip
     run_page.connect(app, run_dir)
-
-    @app.callback(Output("newer", "children"), Input("look", "n_intervals"),
-                  prevent_initial_call=True)  # fmt: skip
-    def look(_: int) -> Any:
-        if not has_database(run_dir):
-            return no_update
-        return html.Div(["The results are there. ", html.A("Show them", href="/")],
-                        className="banner", role="status")  # fmt: skip
-
     return app

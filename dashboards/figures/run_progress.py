@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import plotly.graph_objects as go
@@ -26,7 +26,8 @@ Floats = NDArray[np.float64]
 def speed(history: History) -> go.Figure:
     """Slices per second above, busy share of the evaluators below, over time."""
     edges, rate, busy = _over_time(history)
-    middles = [datetime.fromtimestamp(t, UTC) for t in (edges[1:] + edges[:-1]) / 2]
+    begun = history.passes[0][0]
+    middles = [begun + timedelta(seconds=t) for t in (edges[1:] + edges[:-1]) / 2]
     made = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.12)
     for row, values, name, colour in (
         (1, rate, "slices per second", OKABE_ITO[0]),
@@ -49,12 +50,12 @@ def speed(history: History) -> go.Figure:
 
 
 def _over_time(history: History) -> tuple[Floats, Floats, Floats]:
-    """Edges of intervals in seconds since 1970, slices per second, busy share, of each."""
-    ends = np.array([one.at.timestamp() for one in history.committed])
+    """Edges of intervals in seconds since the beginning, slices per second, busy share, of each."""
+    begun = history.passes[0][0]
+    ends = np.array([(one.at - begun).total_seconds() for one in history.committed])
     seconds = np.maximum([one.seconds for one in history.committed], 1e-3)
     slices = np.array([one.slices for one in history.committed], np.float64)
-    first, last = history.passes[0][0].timestamp(), float(ends.max())
-    edges = np.linspace(first, max(last, first + 1e-3), INTERVALS + 1)
+    edges = np.linspace(0.0, max(float(ends.max()), 1e-3), INTERVALS + 1)
     overlap = np.clip(
         np.minimum(ends[:, None], edges[1:]) - np.maximum((ends - seconds)[:, None], edges[:-1]),
         0, None,

@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2030, 1, 1, tzinfo=UTC)
 BEGUN = {"study": "toy", "device": "cpu", "host": "here", "pid": 7}
 SHOTS = os.environ.get("SAMSCOPE_SCREENSHOTS")
+WAIT_MS = 240_000
+"""A busy machine takes a minute to start an evaluator."""
 
 
 def history(*units: Done, evaluators: int = 2, **more: Any) -> History:
@@ -143,15 +145,15 @@ def test_a_run_is_followed_until_its_results_are_there(browser: Any, tmp_path: P
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.port}/")
-        page.get_by_text("There are no results yet").wait_for(timeout=60_000)
-        page.get_by_text("at work, process").wait_for(timeout=60_000)
-        page.locator("#figure-run_timeline .main-svg").first.wait_for(timeout=60_000)
+        page.get_by_text("There are no results yet").wait_for(timeout=WAIT_MS)
+        page.get_by_text("at work, process").wait_for(timeout=WAIT_MS)
+        page.locator("#figure-run_timeline .main-svg").first.wait_for(timeout=WAIT_MS)
         if SHOTS:
             page.screenshot(path=Path(SHOTS) / "light-run-going-on.png", full_page=True)
-        page.get_by_text("Show them").click(timeout=120_000)
-        page.locator("nav a.here:has-text('Overview')").wait_for(timeout=60_000)
+        page.get_by_text("Show them").click(timeout=WAIT_MS)
+        page.locator("nav a.here:has-text('Overview')").wait_for(timeout=WAIT_MS)
         page.click("nav a:has-text('Run')")
-        page.get_by_text("finished 20").wait_for(timeout=60_000)
+        page.get_by_text("finished 20").wait_for(timeout=WAIT_MS)
         assert "16 / 16" in page.inner_text(".tiles")
         assert process.wait(60) == 0
         assert errors == []

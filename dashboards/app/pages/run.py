@@ -13,6 +13,7 @@ from dashboards.app.view import View
 from dashboards.figures.run_progress import speed, timeline
 from dashboards.page.times import duration
 from engine.pipeline.history import STRAGGLES, History, Watch, watch
+from engine.results.query import has_database
 from engine.runs import RunDir
 
 AGAIN_S = 5
@@ -35,7 +36,10 @@ def followed(run_dir: Path) -> Body:
 
 
 def connect(app: Dash, run_dir: Path) -> None:
-    """Let the clock look again."""
+    """Let the clock look again, and a page without results wait for them.
+
+    The whole dashboard answers both too: it takes the place of the page that waits.
+    """
 
     @app.callback(
         Output("run", "children"), Output("again", "disabled"), Input("again", "n_intervals"),
@@ -47,6 +51,14 @@ def connect(app: Dash, run_dir: Path) -> None:
         except OSError:  # a file that is being replaced: look again at the next beat
             return no_update, no_update
         return seen(watched), not watched.going_on
+
+    @app.callback(Output("there", "children"), Input("wait", "n_intervals"),
+                  prevent_initial_call=True)  # fmt: skip
+    def wait(_: int) -> Any:
+        if not has_database(run_dir):
+            return no_update
+        return html.Div(["The results are there. ", html.A("Show them", href="/")],
+                        className="banner", role="status")  # fmt: skip
 
 
 def seen(watched: Watch) -> Body:
@@ -104,4 +116,7 @@ def _workers(watched: Watch) -> Body:
         words.append(calm(
             f"{len(left):,} units were left unfinished and will be done again by the next run."
         ))  # fmt: skip
-    return [*words, *drawn("run_timeline", timeline(watched))]
+    made = timeline(watched)
+    if not made.data:
+        return [*words, calm("No unit is at work: evaluators are starting, or none is left.")]
+    return [*words, *drawn("run_timeline", made)]
