@@ -13,6 +13,9 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 SELECTION_COLOURS = {"oracle": "#009E73", "predicted_iou": "#D55E00", "single": "#56B4E9"}
 SELECTION_SYMBOLS = {"oracle": "diamond", "predicted_iou": "circle", "single": "square"}
 
+MOST_MARKS = 50_000
+"""Points, cells and ends of segments of one figure that are sent to a browser."""
+
 GRID = "rgba(128,128,128,0.28)"
 
 

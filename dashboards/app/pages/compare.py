@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dash import html
 
+from dashboards.app.numbers import TWO_RUNS, of_pair, pairs_of
 from dashboards.app.pages.cases import case_table
 from dashboards.app.parts import Body, calm, drawn, numbers
 from dashboards.app.runs_compared import compare_runs
 from dashboards.app.state import State
 from dashboards.app.view import View
 from dashboards.figures import draw, spec_of
-from dashboards.figures.rows import unique
 
 MOST_PAIRS = 6
 
@@ -20,22 +22,18 @@ def body(state: State, view: View) -> Body:
     found = _other_run(state, view) if state.other is not None else []
     answer = state.data.answer("paired", view)
     changed = state.data.answer("paired_objects", view).to_pylist()
-    pairs = unique(zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True))
+    pairs = pairs_of(answer)
     if not pairs and not found:
-        return [calm("One model alone has nothing to compare. A study with two models, or "
-                     "`samscope dashboard RUN --compare OTHER_RUN`, has.")]  # fmt: skip
+        return [_nothing(state)]
     for at, (baseline, model) in enumerate(pairs[:MOST_PAIRS]):
-        mine = answer.filter(
-            [(b, m) == (baseline, model) for b, m in
-             zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True)]
-        )  # fmt: skip
+        mine = of_pair(answer, (baseline, model))
         objects = [r for r in changed if (r["baseline"], r["model"]) == (baseline, model)]
         objects.sort(key=lambda row: -abs(row["gain"]))
         found += [
             html.H2(f"{model} minus {baseline}"),
             html.P(spec_of("paired").caption.replace("`", ""), className="caption"),
             *drawn(f"paired-{at}", draw("paired", mine)),
-            numbers(f"paired-{at}", mine),
+            numbers("paired", str(at)),
             html.H3("Objects that changed most"),
             html.P("Choose a row to see the mask of the second model.", className="caption"),
             case_table(f"changed-{at}", objects[:100],
@@ -45,6 +43,13 @@ def body(state: State, view: View) -> Body:
     if len(pairs) > MOST_PAIRS:
         found.append(calm(f"{len(pairs) - MOST_PAIRS} further pairs: filter by model."))
     return found
+
+
+def _nothing(state: State) -> Any:
+    if len(state.data.choices().values["model"]) > 1:
+        return calm("These filters leave no two models to compare. Clear one of them above.")
+    return calm("One model alone has nothing to compare. A study with two models, or "
+                "`samscope dashboard RUN --compare OTHER_RUN`, has.")  # fmt: skip
 
 
 def _other_run(state: State, view: View) -> Body:
@@ -59,4 +64,4 @@ def _other_run(state: State, view: View) -> Body:
     head = [html.H2("Two runs"), words]
     if not answer.num_rows:
         return [*head, calm("The two runs share no scored object, model and strategy.")]
-    return [*head, *drawn("two-runs", draw("compare_models", answer)), numbers("two-runs", answer)]
+    return [*head, *drawn("two-runs", draw("compare_models", answer)), numbers(TWO_RUNS)]
