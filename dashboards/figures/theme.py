@@ -34,7 +34,7 @@ def finish(figure: go.Figure, height: int, *, note: str = "") -> go.Figure:
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 20, "r": 20, "t": 64, "b": 48},
+        margin={"l": 20, "r": 20, "t": 64, "b": 56},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13},
