@@ -49,7 +49,8 @@ def figure(answer: pa.Table) -> go.Figure:
     figure.update_xaxes(side="top", showticklabels=True, tickangle=-25, tickfont={"size": 11})
     figure.update_layout(
         coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1,
-                   "colorbar": {"title": {"text": "Dice"}, "thickness": 12, "len": 0.9}}
+                   "colorbar": {"title": {"text": "Dice"}, "thickness": 12, "lenmode": "pixels",
+                                "len": 240, "y": 1, "yanchor": "top"}}
     )  # fmt: skip
     hidden = len(pairs) - len(kept)
     note = f"{hidden} rows with the fewest objects are only in the CSV." if hidden else ""

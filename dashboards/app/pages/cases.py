@@ -43,7 +43,7 @@ def body(state: State, view: View) -> Body:
             columnDefs=[_column(name, kind) for name, kind in COLUMNS.items()],
             defaultColDef={"sortable": True, "filter": True, "floatingFilter": True,
                            "suppressFloatingFilterButton": True,
-                           "resizable": True, "width": 112,},
+                           "suppressHeaderFilterButton": True, "resizable": True},
             dashGridOptions=grid_options(rowSelection=_ONE, cacheBlockSize=100,
                                          maxBlocksInCache=20, rowBuffer=0),
             style={"height": "560px"},
@@ -72,14 +72,16 @@ _ONE = {"mode": "singleRow", "enableClickSelection": True, "checkboxes": False}
 
 
 def _column(name: str, kind: pa.DataType) -> dict[str, Any]:
-    found = column(name, kind)
-    if name == "object_id":
-        found |= {"width": 420}
-    if name in ("structure", "modality", "dataset", "selection", "status"):
-        found |= {"width": 148}
-    if name == "dice":
-        found |= {"sort": "asc", "width": 116}
-    return found
+    found = column(name, kind) | {"width": _WIDTHS_PX[name]}
+    return found | {"sort": "asc"} if name == "dice" else found
+
+
+_WIDTHS_PX = {
+    "dice": 72, "structure": 148, "modality": 126, "dataset": 160, "model": 76, "strategy": 112,
+    "selection": 108, "status": 130, "hd95_px": 76, "nsd": 64, "gt_px": 66, "pred_px": 76,
+    "seen_in_training": 128, "object_id": 420,
+}  # fmt: skip
+"""Up to pred_px they fill a window of 1280 px; what follows is scrolled to."""
 
 
 def case(state: State, pick: Pick) -> Body:
