@@ -19,6 +19,10 @@ from dashboards.figures.theme import MOST_MARKS
 MOST_ROWS = 2_000
 """Rows of a table that is not read page by page."""
 
+MOST_CELLS = 100
+"""Models with their strategies in one figure; more can neither be drawn soon nor told apart."""
+_FEW_ROWS = 16  # are seen at once: nobody filters them
+
 Body = list[Any]
 
 
@@ -35,12 +39,24 @@ def figure(
     head = [html.H2(spec.title), html.P(code(spec.caption), className="caption")]
     if not answer.num_rows:
         return [*head, nothing_left()]
+    if _cells(answer) > MOST_CELLS:
+        return [*head, _too_much("models and strategies"), numbers(spec.question)]
     found = [
         one
         for at, part in enumerate(_parts(answer, each))
         for one in drawn(f"{name}-{at}", draw(name, part), drill=drill)
     ]
     return [*head, *found, numbers(spec.question)]
+
+
+def _cells(answer: pa.Table) -> int:
+    names = [name for name in ("model", "strategy") if name in answer.column_names]
+    return answer.group_by(names).aggregate([]).num_rows if names else 0
+
+
+def _too_much(what: str) -> Any:
+    return calm(f"These are more {what} than one figure can show. Choose fewer by the filters "
+                "above; the table below holds the numbers.")  # fmt: skip
 
 
 def _parts(answer: pa.Table, column: str | None) -> list[pa.Table]:
@@ -53,8 +69,7 @@ def _parts(answer: pa.Table, column: str | None) -> list[pa.Table]:
 def drawn(name: str, made: go.Figure, *, drill: bool = False) -> Body:
     """A figure and its note; clicking a mark of one that drills leads to its cases."""
     if marks(made) > MOST_MARKS:
-        return [calm("This would be more marks than a browser can show. Choose fewer by the "
-                     "filters above; the table below holds the numbers.")]  # fmt: skip
+        return [_too_much("marks")]
     note = (made.layout.meta or {}).get("note")
     graph = place(f"figure-{name}", made, drill=drill)
     return [graph, html.P(note, className="note")] if note else [graph]
@@ -98,7 +113,12 @@ def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
         id={"table": name},
         rowData=[{k: _plain(v) for k, v in row.items()} for row in shown.to_pylist()],
         columnDefs=[column(field.name, field.type) for field in answer.schema],
-        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 70},
+        defaultColDef={
+            "sortable": True,
+            "resizable": True,
+            "minWidth": 60,
+            "suppressHeaderFilterButton": answer.num_rows < _FEW_ROWS,
+        },
         columnSize="autoSize",
         dashGridOptions=grid_options(),
         style={"height": f"{height or fit}px"},

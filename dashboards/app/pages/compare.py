@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 from dash import html
 
 from dashboards.app.numbers import TWO_RUNS, of_pair, pairs_of
@@ -13,6 +14,7 @@ from dashboards.app.runs_compared import compare_runs
 from dashboards.app.state import State
 from dashboards.app.view import View
 from dashboards.figures import draw, spec_of
+from dashboards.figures.rows import unique
 
 MOST_PAIRS = 6
 
@@ -57,11 +59,18 @@ def _other_run(state: State, view: View) -> Body:
         return []
     answer = compare_runs(state.data, state.other, view)
     words = html.P(
-        f"Dice in {state.data.run_dir} minus Dice in {state.other.run_dir}, objects, models and "
-        "strategies that both have; level (0,0), with 95 % intervals over subjects.",
-        className="caption",
-    )
+        f"Dice in {state.data.run_dir} minus Dice in {state.other.run_dir}, object by object, with "
+        "95 % intervals over subjects; undisplaced prompts. A model is compared with itself, or, "
+        "where the runs share none, with every model of the other run.", className="caption",
+    )  # fmt: skip
     head = [html.H2("Two runs"), words]
     if not answer.num_rows:
-        return [*head, calm("The two runs share no scored object, model and strategy.")]
-    return [*head, *drawn("two-runs", draw("compare_models", answer)), numbers(TWO_RUNS)]
+        return [*head, calm("The two runs share no scored object and strategy that passes these "
+                            "filters.")]  # fmt: skip
+    figures = [
+        one
+        for at, baseline in enumerate(unique(answer["baseline"].to_pylist()))
+        for one in drawn(f"two-runs-{at}", draw("compare_models", answer.filter(
+            pa.array([name == baseline for name in answer["baseline"].to_pylist()]))))
+    ]  # fmt: skip
+    return [*head, *figures, numbers(TWO_RUNS)]
