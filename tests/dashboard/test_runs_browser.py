@@ -42,8 +42,7 @@ def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
             one = PAGES[1 + seen % (len(PAGES) - 1)]
             page.click(f"nav a:has-text('{one.title}')")
             page.wait_for_url(f"**{one.path}")
-            page.wait_for_function("title => document.querySelector('nav a.here').innerText === title",
-                                   arg=one.title)  # fmt: skip
+            page.wait_for_selector(f"nav a.here:has-text('{one.title}')")
             settle(page)
             assert "cannot be shown" not in page.inner_text("#page")
             seen += 1
