@@ -87,7 +87,10 @@ def test_from_the_demo_to_its_worst_box_prediction_in_three_clicks(
         page.locator("[data-figure][data-drawn]").first.wait_for(timeout=60_000)
         arrived = time.perf_counter()
         rows = page.locator("#page [id*='cases'] .ag-center-cols-container .ag-row")
-        rows.filter(has_text=re.compile(r"^tiny\s+box\s")).first.click()
+        for name, value in (("model", "tiny"), ("strategy", "box")):
+            cell = page.locator(f"[col-id={name}]", has_text=re.compile(f"^{value}$"))
+            rows = rows.filter(has=cell)
+        rows.click()
         page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
         ended = time.perf_counter()
         clicks = page.evaluate("window.clicks")
@@ -273,9 +276,9 @@ def test_the_trials_of_a_displacement_one_after_another(browser: Any, world: Any
         page.wait_for_selector("#moving .main-svg", timeout=60_000)
         place = "document.querySelector('#moving').firstChild"
         sent = page.evaluate(f"{place}._transitionData._frames.map(f => f.data[1].x[0])")
-        assert sent == [one["x0"] for one in trials]
+        assert sent == [float(one["x0"]) for one in trials]
         # it moves by itself, and stops at the last
-        page.wait_for_function(f"x => {place}.data[2].x[0] === x", arg=trials[-1]["x0"])
+        page.wait_for_function(f"x => {place}.data[2].x[0] === x", arg=sent[-1])
         assert "trial 1: Dice" in page.locator("#moving .slider-label").first.text_content()
         settle(page)
 

@@ -92,7 +92,7 @@ def test_a_figure_with_more_marks_becomes_words() -> None:
 
 def test_rough_masks_share_what_a_picture_may_have() -> None:
     y, x = np.mgrid[:240, :240]
-    stripes = [Layer(f"{n}", (x % 2 == 0) & (y % 8 < 7) & (x < 160), CHOSEN) for n in range(9)]
+    stripes = [Layer(f"{n}", (x % 2 == 0) & (y % 8 < 7) & (x < 80), CHOSEN) for n in range(9)]
     image = np.zeros((240, 240), np.uint8)
     made = picture(image, stripes, Prompt(box=Box(0, 0, 9, 9)), filled=stripes[0])
     found = [len(trace.x) for trace in made.data]
