@@ -83,23 +83,41 @@ class Replayer:
         Raises:
             SamscopeError: as `replay`.
         """
-        region = self._target(key.object_id).border.region
-        masks, prompt = self._masks(strategy, key, list(stored)) if stored else ({}, Prompt())
-        for candidate, mask in masks.items():
-            counts = region.count(mask)
-            if (counts.tp, counts.pred_px) != stored[candidate]:
-                raise _differs(key, strategy, (counts.tp, counts.pred_px), stored[candidate])
-        return masks, prompt
+        return self.trials(strategy, {key: stored})[key]
+
+    def trials(
+        self, strategy: Strategy, wanted: Mapping[TrialKey, Mapping[int, tuple[int, int]]]
+    ) -> dict[TrialKey, tuple[dict[int, NDArray[np.bool_]], Prompt]]:
+        """As `candidates`, of several trials of one strategy; trials that share a batch are decoded
+        together.
+
+        Raises:
+            SamscopeError: as `replay`, for any of them.
+        """
+        made = self._masks(strategy, wanted)
+        for key, stored in wanted.items():
+            region = self._target(key.object_id).border.region
+            for candidate, mask in made[key][0].items():
+                counts = region.count(mask)
+                if (counts.tp, counts.pred_px) != stored[candidate]:
+                    raise _differs(key, strategy, (counts.tp, counts.pred_px), stored[candidate])
+        return made
 
     def _masks(
-        self, strategy: Strategy, key: TrialKey, wanted: Sequence[int]
-    ) -> tuple[dict[int, NDArray[np.bool_]], Prompt]:
+        self, strategy: Strategy, wanted: Mapping[TrialKey, Mapping[int, Any]]
+    ) -> dict[TrialKey, tuple[dict[int, NDArray[np.bool_]], Prompt]]:
+        asked = [key for key, stored in wanted.items() if stored]
+        found: dict[TrialKey, tuple[dict[int, NDArray[np.bool_]], Prompt]]
+        found = {key: ({}, Prompt()) for key in wanted}
         if strategy.prompted:
-            said, prompt = self._prompted(strategy, key)
             place = self._model.card.candidates.index
-            return {c: on_host(said.masks[place(c)]) for c in wanted}, prompt
-        made = self._everything(strategy)
-        return {candidate: made.mask(candidate) for candidate in wanted}, Prompt()
+            for key, (said, prompt) in self._prompted(strategy, asked).items():
+                found[key] = {c: on_host(said.masks[place(c)]) for c in wanted[key]}, prompt
+        elif asked:
+            made = self._everything(strategy)
+            for key in asked:
+                found[key] = {c: made.mask(c) for c in wanted[key]}, Prompt()
+        return found
 
     def _target(self, object_id: str) -> Target:
         for target in self._scene.targets:
@@ -113,20 +131,27 @@ class Replayer:
             raise SamscopeError(f"strategy '{strategy.name}' lacks the settings of Everything")
         return self._model.everything(self._embedding, params)
 
-    def _prompted(self, strategy: Strategy, key: TrialKey) -> tuple[Answer, Prompt]:
+    def _prompted(
+        self, strategy: Strategy, keys: Sequence[TrialKey]
+    ) -> dict[TrialKey, tuple[Answer, Prompt]]:
         steps = [
             step
             for target in self._scene.targets
             for step in first_steps(self._study, strategy, target)
         ]
+        found: dict[TrialKey, tuple[Answer, Prompt]] = {}
         for batch in batches(steps, self._scene, self._model, self._numerics):
-            for index, step in enumerate(batch):
-                if _is(step, key):
-                    said = answer(self._model, self._embedding, batch)[index]
-                    if isinstance(said, Exception):
-                        raise said
-                    return said, step.prompt
-        raise SamscopeError("no such trial on this slice", got=key)
+            places = {key: at for at, step in enumerate(batch) for key in keys if _is(step, key)}
+            answers = answer(self._model, self._embedding, batch) if places else []
+            for key, at in places.items():
+                said = answers[at]
+                if isinstance(said, Exception):
+                    raise said
+                found[key] = said, batch[at].prompt
+        missing = [key for key in keys if key not in found]
+        if missing:
+            raise SamscopeError("no such trial on this slice", got=missing[0])
+        return found
 
 
 def _differs(

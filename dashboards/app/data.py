@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,7 +91,7 @@ class RunData:
         """
         if name in OF_THE_RUN:
             view = view.of_all_objects()
-        whole: pa.Table = self._once(("answer", name, view.objects), lambda: self._ask(name, view))
+        whole: pa.Table = self.once(("answer", name, view.objects), lambda: self._ask(name, view))
         return self.marked(kept_rows(whole, view), view)
 
     def rows(self, sql: str, params: Sequence[Any] = (), view: View | None = None) -> list[Row]:
@@ -103,7 +103,7 @@ class RunData:
     def seen(self, view: View) -> dict[str, tuple[int, int]]:
         """Models with (subjects shown that they have seen in training, subjects shown)."""
         objects = replace(view, filters=dict(view.objects))
-        found: dict[str, tuple[int, int]] = self._once(
+        found: dict[str, tuple[int, int]] = self.once(
             ("seen", view.objects), lambda: self._seen(objects)
         )
         return found
@@ -120,7 +120,7 @@ class RunData:
 
     def choices(self) -> Choices:
         """What there is to choose from."""
-        found: Choices = self._once(("choices",), self._choices)
+        found: Choices = self.once(("choices",), self._choices)
         return found
 
     def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
@@ -137,7 +137,8 @@ class RunData:
                 self._answers.clear()
             return self._open
 
-    def _once(self, key: tuple[object, ...], make: Any) -> Any:
+    def once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
+        """What `make` makes of the newest database; made the first time, then kept."""
         database, _ = self._database()
         with self._lock:  # one question at a time: they use all threads anyway
             place = (database, *key)

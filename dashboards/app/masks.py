@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dashboards.app.data import RunData
 from dashboards.app.view import Pick
+from dashboards.figures.trial_frames import Frame
 from engine.collection.catalog import Catalog
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.collection.reading import read_slices
@@ -56,6 +57,13 @@ _CANDIDATES = f"""
             AND trial = ? AND step = ?
         ORDER BY dice DESC, candidate LIMIT {MOST_CANDIDATES}
     ) ORDER BY candidate"""
+
+
+_OF_A_LEVEL = """
+    SELECT t.*, slice_id FROM trials t JOIN objects USING (object_key)
+    WHERE object_id = ? AND model = ? AND strategy = ? AND jitter_lo = ? AND jitter_hi = ?
+        AND step = 0
+    ORDER BY trial LIMIT ?"""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,40 @@ class Masks:
         with self._lock:
             return self._recomputed(shown)
 
+    def frames(self, pick: Pick, most: int) -> tuple[NDArray[np.uint8], Mask, list[Frame]]:
+        """(image, truth, trials) of the level of a pick, with the masks its selection took.
+
+        Raises:
+            SamscopeError: there is no such trial, or it cannot be computed again.
+        """
+        where = [pick.object_id, pick.model, pick.strategy, pick.lo, pick.hi]
+        rows = self._data.rows(_OF_A_LEVEL, [*where, most])
+        if not rows:
+            raise SamscopeError("this run has no such trials", got=pick)
+        with self._lock:
+            study, ref, pixels = self._slice(rows[0]["slice_id"])
+            image, truth = _pixels(make_scene(study, ref, pixels), pick.object_id)
+            replayer = self._replayer(pick.model, study, ref, pixels)
+            taken = {
+                TrialKey(pick.object_id, row["gt_px"], pick.lo, pick.hi, row["trial"], 0): next(
+                    (o for o in row["selections"] if o["selection"] == pick.selection), None
+                )
+                for row in rows
+            }
+            made = replayer.trials(
+                study.strategy(pick.strategy),
+                {key: {one["candidate"]: (one["tp"], one["pred_px"])}
+                 for key, one in taken.items() if one and one["candidate"] is not None},
+            )  # fmt: skip
+        if image is None or truth is None:
+            raise SamscopeError("the slice no longer has this object", got=pick.object_id)
+        frames = []
+        for row, (key, one) in zip(rows, taken.items(), strict=True):
+            masks = made[key][0] if key in made else {}
+            mask = next(iter(masks.values()), np.zeros_like(truth))
+            frames.append(Frame(key.trial, _prompt(row["prompt"]), mask, _dice(one, key.gt_px)))
+        return image, truth, frames
+
     def _candidates(self, trial: Row, key: list[Any]) -> list[Row]:
         """The candidates to show; those that a selection picked are always among them."""
         rows: dict[int, Row] = {row["candidate"]: row for row in self._data.rows(_CANDIDATES, key)}
@@ -119,9 +161,7 @@ class Masks:
             shown = replace(shown, masks=self._masks(shown, study, ref, pixels))
         except Exception as error:  # whatever a model or a store raises: the rest is shown
             log.debug("replay failed", exc_info=True)
-            problem = (
-                str(error) if isinstance(error, SamscopeError) else f"{kind_of(error)}: {error}"
-            )
+            problem = said(error)
         image, truth = _pixels(scene, shown.trial["object_id"])
         return Shown(
             shown.trial, shown.candidates, shown.prompt, image, truth, shown.masks, problem
@@ -172,6 +212,15 @@ class Masks:
             while len(self._replayers) > _KEPT_SLICES:
                 self._replayers.popitem(last=False)
         return self._replayers[place]
+
+
+def said(error: Exception) -> str:
+    """Why a trial cannot be computed again, for the page."""
+    return str(error) if isinstance(error, SamscopeError) else f"{kind_of(error)}: {error}"
+
+
+def _dice(one: Row | None, gt_px: int) -> float | None:
+    return None if not one or one["tp"] is None else 2 * one["tp"] / (one["pred_px"] + gt_px)
 
 
 def _prompt(stored: Row | None) -> Prompt:

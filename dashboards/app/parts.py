@@ -8,50 +8,82 @@ from typing import Any
 import dash_ag_grid as dag
 import plotly.graph_objects as go
 import pyarrow as pa
-from dash import dcc, html
+from dash import html
 
 from dashboards.app.data import RunData
 from dashboards.app.view import View
 from dashboards.figures import draw, spec_of
-from dashboards.figures.rows import SEEN_MARK
+from dashboards.figures.rows import SEEN_MARK, unique
+from dashboards.figures.theme import MOST_MARKS
 
-MOST_MARKS = 50_000
-"""Points, cells and segments of one figure that are sent to a browser."""
 MOST_ROWS = 2_000
 """Rows of a table that is not read page by page."""
 
+MOST_CELLS = 100
+"""Models with their strategies in one figure; more can neither be drawn soon nor told apart."""
+_FEW_ROWS = 16  # are seen at once: nobody filters them
+
 Body = list[Any]
 
-_CONFIG: Any = {
-    "displaylogo": False,
-    "responsive": True,
-    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
-}
 
+def figure(
+    name: str, data: RunData, view: View, *, drill: bool = False, each: str | None = None
+) -> Body:
+    """Heading, caption, figure and numbers of one figure; words where nothing is left to draw.
 
-def figure(name: str, data: RunData, view: View, *, drill: bool = False) -> Body:
-    """Heading, caption, figure and numbers of one figure; words where nothing is left to draw."""
+    Args:
+        each: a column; its values get a figure each, so that what is out of view is not drawn.
+    """
     spec = spec_of(name)
     answer = data.answer(spec.question, view)
     head = [html.H2(spec.title), html.P(code(spec.caption), className="caption")]
     if not answer.num_rows:
         return [*head, nothing_left()]
-    return [*head, *drawn(name, draw(name, answer), drill=drill), numbers(spec.question, answer)]
+    if _cells(answer) > MOST_CELLS:
+        return [*head, _too_much("models and strategies"), numbers(spec.question)]
+    found = [
+        one
+        for at, part in enumerate(_parts(answer, each))
+        for one in drawn(f"{name}-{at}", draw(name, part), drill=drill)
+    ]
+    return [*head, *found, numbers(spec.question)]
+
+
+def _cells(answer: pa.Table) -> int:
+    names = [name for name in ("model", "strategy") if name in answer.column_names]
+    return answer.group_by(names).aggregate([]).num_rows if names else 0
+
+
+def _too_much(what: str) -> Any:
+    return calm(f"These are more {what} than one figure can show. Choose fewer by the filters "
+                "above; the table below holds the numbers.")  # fmt: skip
+
+
+def _parts(answer: pa.Table, column: str | None) -> list[pa.Table]:
+    if column is None:
+        return [answer]
+    values = answer[column].to_pylist()
+    return [answer.filter(pa.array([value == one for value in values])) for one in unique(values)]
 
 
 def drawn(name: str, made: go.Figure, *, drill: bool = False) -> Body:
     """A figure and its note; clicking a mark of one that drills leads to its cases."""
     if marks(made) > MOST_MARKS:
-        return [calm("This would be more marks than a browser can show. Choose fewer by the "
-                     "filters above; the table below holds the numbers.")]  # fmt: skip
+        return [_too_much("marks")]
     note = (made.layout.meta or {}).get("note")
-    identity: Any = {"drill": name} if drill else f"figure-{name}"
-    height = made.layout.height
-    graph = dcc.Graph(
-        id=identity, figure=made, config=_CONFIG, className="drill" if drill else "",
-        style={"height": f"{height}px"} if height else {},
-    )  # fmt: skip
+    graph = place(f"figure-{name}", made, drill=drill)
     return [graph, html.P(note, className="note")] if note else [graph]
+
+
+def place(name: str, made: go.Figure, *, drill: bool = False) -> Any:
+    """Where a figure is drawn once it comes into view (`assets/figures.js`)."""
+    more: Any = {"data-figure": made.to_json(validate=False)}
+    if drill:
+        more["data-drill"] = "yes"
+    return html.Div(
+        id=name, className="figure drill" if drill else "figure",
+        style={"height": f"{made.layout.height}px"}, **more,
+    )  # fmt: skip
 
 
 def marks(made: go.Figure) -> int:
@@ -63,9 +95,13 @@ def marks(made: go.Figure) -> int:
     return total
 
 
-def numbers(name: str, answer: pa.Table) -> html.Details:
-    """The table behind a figure, folded away."""
-    return html.Details([html.Summary("Numbers"), grid(f"table-{name}", answer)])
+def numbers(question: str, part: str = "") -> html.Details:
+    """The table behind a figure, folded away; its rows come when it is unfolded."""
+    where = {"question": question, "part": part}
+    return html.Details([
+        html.Summary("Numbers", id={"unfold": "numbers", **where}),
+        html.Div(id={"folded": "numbers", **where}),
+    ])  # fmt: skip
 
 
 def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
@@ -77,7 +113,12 @@ def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
         id={"table": name},
         rowData=[{k: _plain(v) for k, v in row.items()} for row in shown.to_pylist()],
         columnDefs=[column(field.name, field.type) for field in answer.schema],
-        defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 70},
+        defaultColDef={
+            "sortable": True,
+            "resizable": True,
+            "minWidth": 60,
+            "suppressHeaderFilterButton": answer.num_rows < _FEW_ROWS,
+        },
         columnSize="autoSize",
         dashGridOptions=grid_options(),
         style={"height": f"{height or fit}px"},

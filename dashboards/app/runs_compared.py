@@ -16,20 +16,25 @@ _SCORES = """
 
 _PAIRED = """
     SELECT
-        $baseline AS baseline, m.model, m.strategy, m.selection, any_value(n.expected) AS expected,
+        b.model || ' of the other run' AS baseline, m.model, m.strategy, m.selection,
+        any_value(n.expected) AS expected,
         m.subject_id, m.structure, m.modality, count(*) AS n, sum(m.dice - b.dice) AS total
     FROM mine m
-    JOIN other b USING (object_id, model, strategy, selection)
+    JOIN other b USING (object_id, strategy, selection)
     JOIN (SELECT model, strategy, selection, count(*) AS expected FROM mine GROUP BY ALL) n
         ON n.model = m.model AND n.strategy = m.strategy AND n.selection = m.selection
-    GROUP BY m.model, m.strategy, m.selection, m.subject_id, m.structure, m.modality
-    ORDER BY m.model, m.strategy, m.selection, m.subject_id, m.structure, m.modality"""
+    WHERE b.model = m.model OR NOT $shared
+    GROUP BY b.model, m.model, m.strategy, m.selection, m.subject_id, m.structure, m.modality
+    ORDER BY b.model, m.model, m.strategy, m.selection, m.subject_id, m.structure, m.modality"""
 
 _GAINS = Means(("baseline", "model", "strategy", "selection"), (Moments("gain", "n", "total"),))
 
 
 def compare_runs(data: RunData, other: RunData, view: View) -> pa.Table:
     """Gains of a run over another, one row per model, strategy and selection of both.
+
+    A model is compared with itself; runs that have no model in common, every model with every
+    model of the other (`baseline`).
 
     `expected`: objects scored in the first run.
     """
@@ -41,7 +46,8 @@ def compare_runs(data: RunData, other: RunData, view: View) -> pa.Table:
     with duckdb.connect() as connection:
         connection.register("mine", mine)
         connection.register("other", theirs)
-        rows = connection.sql(_PAIRED, params={"baseline": "the other run"}).to_arrow_table()
+        shared = bool(set(mine["model"].to_pylist()) & set(theirs["model"].to_pylist()))
+        rows = connection.sql(_PAIRED, params={"shared": shared}).to_arrow_table()
         answer = _GAINS(connection, rows, seed)
     kept = [view.keeps(row) for row in answer.to_pylist()]
     return answer.filter(pa.array(kept, pa.bool_()))

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+import flask
+import plotly
+from dash import (
+    ALL,
+    MATCH,
+    ClientsideFunction,
+    Dash,
+    Input,
+    Output,
+    State,
+    ctx,
+    dcc,
+    html,
+    no_update,
+)
+from dash.exceptions import DependencyException
 from werkzeug.serving import BaseWSGIServer, make_server
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from dashboards.app import case_rows, console
 from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
-from dashboards.app.pages import PAGES
+from dashboards.app.numbers import numbers_of
+from dashboards.app.pages import PAGES, Page
 from dashboards.app.pages import run as run_page
-from dashboards.app.pages.cases import case
-from dashboards.app.parts import Body, calm, labelled, seen_note
+from dashboards.app.pages.cases import case, played
+from dashboards.app.parts import Body, calm, grid, labelled, seen_note
 from dashboards.app.state import State as AppState
 from dashboards.app.view import FILTERS, View
 from dashboards.app.waiting import Answer, Waiting, Wsgi
@@ -30,7 +49,8 @@ log = logging.getLogger("samscope")
 
 LOOK_EVERY_S = 10
 """How often a page asks whether there are newer results."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def make_app(run_dir: Path, other: Path | None = None) -> Dash:
@@ -50,6 +70,8 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     _on_the_server(app, state)
     console.connect(app, state)
     run_page.connect(app, run_dir)
+    _routes(app.server)
+    threading.Thread(target=_warm, args=(state,), daemon=True).start()
     return app
 
 
@@ -63,6 +85,27 @@ def make_server_app(run_dir: Path, other: Path | None = None) -> Wsgi:
         return make_app(run_dir, other)
     RunDir.open(run_dir)
     return Waiting(run_dir, lambda: make_app(run_dir, other))
+
+
+def _routes(server: flask.Flask) -> None:
+    """plotly.js, which the browser may fetch before it knows of any figure; and calm refusals."""
+
+    @server.route("/plotly.js")
+    def plotly_js() -> flask.Response:
+        return flask.send_file(_PLOTLY, mimetype="text/javascript")
+
+    @server.errorhandler(DependencyException)
+    def no_such_file(_: DependencyException) -> flask.Response:
+        return flask.Response("there is no such file\n", 404)
+
+
+def _warm(state: AppState) -> None:
+    """Make every page without filters before it is asked for: the first visit counts too."""
+    for page in PAGES:
+        try:
+            _page(state, page, View())
+        except Exception:  # whoever visits the page is told
+            log.debug("page %s could not be made beforehand", page.title, exc_info=True)
 
 
 def serve(app: Wsgi, host: str, port: int) -> BaseWSGIServer:
@@ -92,9 +135,11 @@ def _only_by_our_name(app: Wsgi) -> Wsgi:
     refusal = Response("asked by another name than this machine's\n", 403)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Answer:
-        host = Request(environ).host
-        ours = host in _LOOPBACK or host.rpartition(":")[0] in _LOOPBACK
-        return (app if ours else refusal)(environ, start_response)
+        try:
+            name = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname
+        except ValueError:
+            name = None
+        return (app if name in _LOOPBACK else refusal)(environ, start_response)
 
     return answer
 
@@ -143,7 +188,6 @@ def _in_the_browser(app: Dash) -> None:
         ("filter", [Input(f"filter-{name}", "value") for name in FILTERS]),
         ("clear", [Input("clear", "n_clicks")]),
         ("theme", [Input("theme", "n_clicks")]),
-        ("drill", [Input({"drill": ALL}, "clickData")]),
         ("choose", [Input({"cases": ALL}, "selectedRows")]),
         ("level", [Input("level", "value")]),
         ("contrast", [Input("contrast", "value")]),
@@ -165,12 +209,23 @@ def _on_the_server(app: Dash, state: AppState) -> None:
         page = pages.get(path)
         if page is None:
             return [calm(f"There is no page {path}. The pages are listed above.")]
-        return calmly(lambda: _page(state, page.body, View.of(search)))
+        return calmly(lambda: _page(state, page, View.of(search)))
 
     @app.callback(Output("case", "children"), Input("pick", "data"), prevent_initial_call=True)
     def show_case(search: str) -> Body:
         pick = View.of(search).pick
         return [] if pick is None else calmly(lambda: case(state, pick))
+
+    @app.callback(
+        Output("played", "children"), Input({"play": ALL}, "n_clicks"), State("pick", "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def play(clicks: list[int | None], search: str) -> Any:
+        pick = View.of(search).pick
+        if pick is None or not any(clicks):
+            return no_update
+        lo, _, hi = ctx.triggered_id["play"].partition("|")
+        return calmly(lambda: played(state, replace(pick, lo=int(lo), hi=int(hi))))
 
     @app.callback(
         Output({"cases": MATCH}, "getRowsResponse"), Input({"cases": MATCH}, "getRowsRequest"),
@@ -185,6 +240,21 @@ def _on_the_server(app: Dash, state: AppState) -> None:
         except Exception:  # a table without rows is better than none
             log.exception("the table of cases could not be read")
             return {"rowData": [], "rowCount": 0}
+
+    @app.callback(
+        Output({"folded": "numbers", "question": MATCH, "part": MATCH}, "children"),
+        Input({"unfold": "numbers", "question": MATCH, "part": MATCH}, "n_clicks"),
+        State({"unfold": "numbers", "question": MATCH, "part": MATCH}, "id"),
+        State("place", "data"), prevent_initial_call=True,
+    )  # fmt: skip
+    def numbers(clicks: int | None, asked: dict[str, str], place: str | None) -> Any:
+        if clicks != 1:  # folded again: the rows stay
+            return no_update
+        view = View.of((place or "").partition("?")[2])
+        question, part = asked["question"], asked["part"]
+        return calmly(lambda: [
+            grid(f"table-{question}-{part}", numbers_of(state, question, part, view))
+        ])  # fmt: skip
 
     @app.callback(Output("newer", "children"), Input("look", "n_intervals"),
                   State("database", "data"), prevent_initial_call=True)  # fmt: skip
@@ -202,8 +272,16 @@ def _on_the_server(app: Dash, state: AppState) -> None:
         return html.Div(words, className="banner", role="status")
 
 
-def _page(state: AppState, body: Callable[[AppState, View], Body], view: View) -> Body:
-    return [*seen_note(state.data, view), *body(state, view)]
+def _page(state: AppState, page: Page, view: View) -> Body:
+    """A page as it was made the first time: figures are drawn and written as JSON once."""
+    if not page.kept:
+        return page.body(state, view)
+    other = state.other.newest if state.other is not None else None
+    body: Body = state.data.once(
+        ("page", page.path, view.search(), other),
+        lambda: [*seen_note(state.data, view), *page.body(state, view)],
+    )
+    return body
 
 
 def calmly(make: Callable[[], Body]) -> Body:

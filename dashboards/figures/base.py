@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import pyarrow as pa
 
+from dashboards.figures.room import make_room
 from engine.errors import UserError
 from engine.registry import Registry
 
@@ -149,4 +150,4 @@ def spec_of(name: str) -> FigureSpec:
 
 def draw(name: str, answer: pa.Table) -> go.Figure:
     """The figure `name` from the answer to its question. Raises UserError for an unknown name."""
-    return _DRAW.get(name)(answer)
+    return make_room(_DRAW.get(name)(answer))

@@ -34,5 +34,7 @@ def figure(answer: pa.Table) -> go.Figure:
         )  # fmt: skip
     made.update_layout(barmode="stack", bargap=0.3)
     made.update_xaxes(range=[0, 1], tickformat=".0%", title_text="share of the expected trials")
-    made.update_yaxes(autorange="reversed")
-    return finish(made, 130 + 26 * len(items))
+    made.update_yaxes(autorange="reversed", ticklabelstandoff=6)
+    finish(made, 130 + 26 * len(items))
+    # half of "100%" stands beside the axis
+    return made.update_layout(margin={"r": 40}, legend={"traceorder": "normal"})

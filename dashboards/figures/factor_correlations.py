@@ -20,7 +20,7 @@ def figure(answer: pa.Table) -> go.Figure:
     factors = unique(row["factor"] for row in items)
     strategies = unique(row["strategy"] for row in items)
     made = make_subplots(rows=1, cols=len(models), shared_yaxes=True, subplot_titles=models,
-                         horizontal_spacing=0.02)  # fmt: skip
+                         horizontal_spacing=min(0.02, 0.3 / len(models)))  # fmt: skip
     shifts = offsets(len(strategies), 0.62)
     for column, model in enumerate(models, start=1):
         for index, (shift, strategy) in enumerate(zip(shifts, strategies, strict=True)):

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from dashboards.figures.theme import finish
+from dashboards.figures.theme import MOST_MARKS, finish
 from dashboards.page.uri import data_uri
 from engine.prompts.base import Prompt
 
@@ -20,6 +20,7 @@ CHOSEN = "#E69F00"
 OTHERS = ("#56B4E9", "#CC79A7", "#F0E442", "#D55E00", "#0072B2", "#999999", "#ffffff", "#B1740F")
 MOST_EDGES = 6_000
 """Straight pieces of one outline that are sent; a rougher mask is drawn by its filling alone."""
+_PER_EDGE = 3  # its two ends, and the gap behind it
 _LONGEST_PX = 2048
 
 Mask = NDArray[np.bool_]
@@ -50,22 +51,31 @@ def figure(
         filled: the layer whose area is tinted.
         pixel_aspect: height over width of a pixel.
     """
-    height, width = image.shape[:2]
-    made = go.Figure()
-    place = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": width, "sizey": height,
-             "sizing": "stretch", "layer": "below", "yanchor": "top"}  # fmt: skip
-    made.add_layout_image(source=_png(Image.fromarray(image)), **place)
+    made = canvas(image, pixel_aspect)
     if filled is not None and filled.mask.any():
         # plotly.js takes images at exactly the same place for one
-        made.add_layout_image(source=_png(_tint(filled)), **(place | {"x": -0.500001}))
+        back = made.layout.images[0].to_plotly_json()
+        made.add_layout_image(back | {"source": _png(_tint(filled)), "x": -0.500001})
+    left = MOST_MARKS
     for layer in layers:
-        x, y = edges(layer.mask)
+        x, y = edges(layer.mask, min(MOST_EDGES, left // _PER_EDGE))
+        left -= len(x)
         made.add_scatter(
             x=x, y=y, mode="lines", name=layer.name, line={"color": layer.colour, "width": 2},
             hoverinfo="skip", visible=True if layer.seen else "legendonly",
         )  # fmt: skip
-    _add_prompt(made, prompt)
-    finish(made, 620)
+    made.add_traces([trace for trace in prompt_traces(prompt) if trace.x])
+    return made
+
+
+def canvas(image: NDArray[np.uint8], pixel_aspect: float) -> go.Figure:
+    """The slice alone, with axes in its pixels."""
+    height, width = image.shape[:2]
+    made = finish(go.Figure(), 620)
+    made.add_layout_image(
+        source=_png(Image.fromarray(image)), xref="x", yref="y", x=-0.5, y=-0.5, sizex=width,
+        sizey=height, sizing="stretch", layer="below", yanchor="top",
+    )  # fmt: skip
     made.update_xaxes(range=[-0.5, width - 0.5], visible=False, constrain="domain")
     made.update_yaxes(range=[height - 0.5, -0.5], visible=False, constrain="domain",
                       scaleanchor="x", scaleratio=pixel_aspect)  # fmt: skip
@@ -76,12 +86,15 @@ def figure(
     return made
 
 
-def edges(mask: Mask) -> tuple[list[float | None], list[float | None]]:
-    """(x, y) of the borders between pixels inside and outside, in straight pieces."""
+def edges(mask: Mask, most: int = MOST_EDGES) -> tuple[list[float | None], list[float | None]]:
+    """(x, y) of the borders between pixels inside and outside, in straight pieces.
+
+    Empty where there are more than `most`.
+    """
     padded = np.pad(mask, 1)
     along_x = _runs(padded[1:, 1:-1] != padded[:-1, 1:-1])
     along_y = _runs((padded[1:-1, 1:] != padded[1:-1, :-1]).T)
-    if len(along_x) + len(along_y) > MOST_EDGES:
+    if len(along_x) + len(along_y) > most:
         return [], []
     x: list[float | None] = []
     y: list[float | None] = []
@@ -115,22 +128,24 @@ def _png(picture: Image.Image) -> str:
     return data_uri("image/png", stream.getvalue())
 
 
-def _add_prompt(made: go.Figure, prompt: Prompt) -> None:
-    if prompt.box is not None:
-        x0, x1 = prompt.box.x0 - 0.5, prompt.box.x1 + 0.5
-        y0, y1 = prompt.box.y0 - 0.5, prompt.box.y1 + 0.5
-        made.add_scatter(
-            x=[x0, x1, x1, x0, x0], y=[y0, y0, y1, y1, y0], mode="lines", name="box",
-            line={"color": "#56B4E9", "width": 2, "dash": "dash"}, hoverinfo="skip",
-        )  # fmt: skip
-    for positive, name, hue, mark in (
-        (True, "positive point", "#0072B2", "cross"), (False, "negative point", "#D55E00", "x"),
-    ):  # fmt: skip
-        points = [point for point in prompt.points if point.positive is positive]
-        if points:
-            made.add_scatter(
-                x=[p.x for p in points], y=[p.y for p in points], mode="markers", name=name,
-                marker={"color": hue, "symbol": mark, "size": 12,
-                        "line": {"color": "white", "width": 1.5}},
-                hovertemplate="x %{x}, y %{y}<extra>" + name + "</extra>",
-            )  # fmt: skip
+def prompt_traces(prompt: Prompt) -> list[go.Scatter]:
+    """Box, positive points and negative points; those that the prompt lacks are empty."""
+    box = prompt.box
+    x0, x1, y0, y1 = (box.x0 - 0.5, box.x1 + 0.5, box.y0 - 0.5, box.y1 + 0.5) if box else [0.0] * 4
+    outline = go.Scatter(
+        x=[x0, x1, x1, x0, x0] if box else [], y=[y0, y0, y1, y1, y0] if box else [],
+        mode="lines", name="box", hoverinfo="skip",
+        line={"color": "#56B4E9", "width": 2, "dash": "dash"},
+    )  # fmt: skip
+    return [outline, *(_points(prompt, positive) for positive in (True, False))]
+
+
+def _points(prompt: Prompt, positive: bool) -> go.Scatter:
+    points = [point for point in prompt.points if point.positive is positive]
+    name = "positive point" if positive else "negative point"
+    return go.Scatter(
+        x=[p.x for p in points], y=[p.y for p in points], mode="markers", name=name,
+        marker={"color": "#0072B2" if positive else "#D55E00", "size": 12,
+                "symbol": "cross" if positive else "x", "line": {"color": "white", "width": 1.5}},
+        hovertemplate="x %{x}, y %{y}<extra>" + name + "</extra>",
+    )  # fmt: skip

@@ -24,5 +24,5 @@ def figure(answer: pa.Table) -> go.Figure:
         )  # fmt: skip
     made.update_layout(barmode="stack", bargap=0.35)
     made.update_xaxes(title_text="seconds of work")
-    made.update_yaxes(autorange="reversed")
+    made.update_yaxes(autorange="reversed", ticklabelstandoff=6)
     return finish(made, 150 + 52 * len(models))

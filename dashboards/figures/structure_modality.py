@@ -17,6 +17,9 @@ MAX_ROWS = 60
 """More rows are unreadable; the CSV holds them all."""
 
 _LONGEST = 32  # characters of a name
+_ROW_PX = 26
+_HEAD_PX = 96  # names of strategies and of the panel
+_MOST_NUMBERED = 30  # cells side by side in which a number can be read
 
 
 def figure(answer: pa.Table) -> go.Figure:
@@ -27,32 +30,37 @@ def figure(answer: pa.Table) -> go.Figure:
     kept = sorted(pairs, key=lambda pair: (-expected[pair], pair))[:MAX_ROWS]
     models = unique(row["model"] for row in items)
     selections = [s for s in ("oracle", "predicted_iou") if any(r["selection"] == s for r in items)]
+    high = len(models) * (_HEAD_PX + _ROW_PX * len(kept))
     figure = make_subplots(
-        rows=len(models), cols=len(selections), shared_xaxes=True, shared_yaxes=True,
-        subplot_titles=[f"{m} · {s}" for m in models for s in selections],
-        horizontal_spacing=0.02, vertical_spacing=min(0.12, 0.3 / len(models)),
+        rows=len(models), cols=len(selections), shared_yaxes=True, horizontal_spacing=0.02,
+        vertical_spacing=_HEAD_PX / high,
     )  # fmt: skip
     for at, model in enumerate(models, start=1):
         mine = [row for row in items if row["model"] == model]
         for column, selection in enumerate(selections, start=1):
             shown = [row for row in mine if row["selection"] == selection]
-            figure.add_trace(_heatmap(shown, kept), row=at, col=column)
+            figure.add_trace(_heatmap(shown, kept, len(selections)), row=at, col=column)
+            figure.update_xaxes(title_text=f"{model} · {selection}", row=at, col=column)
         figure.update_yaxes(
             tickvals=list(range(len(kept))), ticktext=[_label(mine, pair) for pair in kept],
             autorange="reversed", row=at,
         )  # fmt: skip
+    # above the cells: the foot of a tall map is out of view
+    figure.update_xaxes(side="top", showticklabels=True, tickangle=-25, tickfont={"size": 11})
     figure.update_layout(
         coloraxis={"colorscale": "Cividis", "cmin": 0, "cmax": 1,
-                   "colorbar": {"title": {"text": "Dice"}, "thickness": 12, "len": 0.9}}
+                   "colorbar": {"title": {"text": "Dice"}, "thickness": 12, "lenmode": "pixels",
+                                "len": 240, "y": 1, "yanchor": "top"}}
     )  # fmt: skip
     hidden = len(pairs) - len(kept)
     note = f"{hidden} rows with the fewest objects are only in the CSV." if hidden else ""
-    finish(figure, 130 + len(models) * (60 + 26 * len(kept)), note=note)
+    finish(figure, 40 + high, note=note)
+    figure.update_layout(margin={"t": _HEAD_PX, "b": 16})
     figure.update_xaxes(showgrid=False)
     return figure.update_yaxes(showgrid=False)
 
 
-def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatmap:
+def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]], panels: int) -> go.Heatmap:
     strategies = unique(row["strategy"] for row in shown)
     at = {(row["structure"], row["modality"], row["strategy"]): row for row in shown}
     grid = [[at[(*pair, name)] for name in strategies] for pair in kept]
@@ -66,7 +74,7 @@ def _heatmap(shown: Sequence[Row], kept: Sequence[tuple[str, str]]) -> go.Heatma
             for line in grid
         ],
         customdata=[[_which(row) for row in line] for line in grid],
-        texttemplate="%{z:.2f}",
+        texttemplate="%{z:.2f}" if panels * len(strategies) <= _MOST_NUMBERED else "",
         textfont={"size": 11},
         hovertemplate="%{text}<extra></extra>",
         xgap=2,

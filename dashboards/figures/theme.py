@@ -13,6 +13,9 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 SELECTION_COLOURS = {"oracle": "#009E73", "predicted_iou": "#D55E00", "single": "#56B4E9"}
 SELECTION_SYMBOLS = {"oracle": "diamond", "predicted_iou": "circle", "single": "square"}
 
+MOST_MARKS = 50_000
+"""Points, cells and ends of segments of one figure that are sent to a browser."""
+
 GRID = "rgba(128,128,128,0.28)"
 
 
@@ -31,7 +34,7 @@ def finish(figure: go.Figure, height: int, *, note: str = "") -> go.Figure:
     figure.update_layout(
         template="none",
         height=height,
-        margin={"l": 20, "r": 20, "t": 64, "b": 48},
+        margin={"l": 20, "r": 20, "t": 64, "b": 56},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 13},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import duckdb
 import numpy as np
@@ -16,8 +18,10 @@ from dashboards.app import make_app, serve
 from dashboards.app.case_rows import case_rows
 from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
-from dashboards.app.pages import PAGES
+from dashboards.app.pages import PAGES, compare
+from dashboards.app.pages.cases import case, played
 from dashboards.app.parts import _distinct
+from dashboards.app.runs_compared import compare_runs
 from dashboards.app.state import State
 from dashboards.app.view import Pick, View
 from dashboards.figures.mask_picture import edges
@@ -225,11 +229,60 @@ def test_a_taken_port_and_an_unknown_host_are_refused(made: Any) -> None:
 def test_only_this_machines_names_are_answered(made: Any) -> None:
     server = serve(make_app(made.run_dir), "127.0.0.1", 0)
     asker = Client(server.app)
-    for host in (f"127.0.0.1:{server.port}", "localhost", "[::1]", "[::1]:8050"):
+    ours = (f"127.0.0.1:{server.port}", "localhost", "127.0.0.1", "[::1]", f"[::1]:{server.port}")
+    for host in ours:
         assert asker.get("/", headers={"Host": host}).status_code == 200
-    for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
-        assert asker.get("/", headers={"Host": host}).status_code == 403
+    for host in ("evil.example", "evil.example:80", "[::1].evil.example", "[::1",
+                 "127.0.0.1.evil.example:80", "::1", ""):  # fmt: skip
+        assert asker.get("/", headers={"Host": host}).status_code in (400, 403), host
     server.server_close()
+
+
+def test_a_script_that_is_not_there_is_no_failure(made: Any) -> None:
+    asker = make_app(made.run_dir).server.test_client()
+    for path in ("nothing/x.js", "plotly/nothing.js", "dash/../../x.js"):
+        assert asker.get(f"/_dash-component-suites/{path}").status_code == 404
+    with asker.get("/plotly.js") as found:
+        assert found.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "odd", ["lo=-1", "lo=99999999", "hi=1e9", "trial=x", "step=7", "step=-1", "step=", "step=٣",
+            "lo=9&hi=3&trial=99999999&step=99999999"],
+)  # fmt: skip
+def test_odd_numbers_in_the_address_of_a_case(data: RunData, made: Any, odd: str) -> None:
+    trial = next(t for t in made.trials if t["strategy"] == "box" and t["status"] == "ok")
+    names = {"object": trial["object_id"], "of_model": trial["model"], "of_strategy": "box",
+             "of_selection": "oracle"}  # fmt: skip
+    pick = View.of(f"?{urlencode(names)}&{odd}").pick
+    assert pick is not None
+    body = case(State(data, Masks(data)), pick)
+    assert "box" in str(body)
+    assert "This run has no trial" in str(body) or "cannot be shown" in str(body)
+
+
+def test_trials_that_cannot_be_computed_again_leave_calm_words(data: RunData, made: Any) -> None:
+    trial = next(t for t in made.trials if t["strategy"] == "box" and t["jitter_hi"])
+    pick = Pick(trial["object_id"], trial["model"], "box", "oracle", trial["jitter_lo"],
+                trial["jitter_hi"])  # fmt: skip
+    for one in (pick, replace(pick, lo=99999999)):
+        (words,) = played(State(data, Masks(data)), one)
+        assert "cannot be computed again" in str(words)
+
+
+def test_words_for_nothing_to_compare(data: RunData) -> None:
+    state = State(data, Masks(data))
+    assert "leave no two models" in str(compare.body(state, View({"model": ("tiny",)})))
+
+
+def test_a_model_of_two_runs_is_compared_with_itself(made: Any, tmp_path: Path) -> None:
+    run_dir = shutil.copytree(made.run_dir, tmp_path / "run", symlinks=True)
+    mine = RunData(made.run_dir)
+    same = compare_runs(mine, RunData(run_dir), View()).to_pylist()
+    assert {row["gain"] for row in same} == {0.0}
+    assert {row["baseline"] for row in same} == {f"{m} of the other run" for m in ("tiny", "tuned")}
+    assert all(row["baseline"].startswith(row["model"]) for row in same)
+    assert len(same) == len({(row["model"], row["strategy"], row["selection"]) for row in same})
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from dashboard.conftest import served
 
 from dashboards.app.pages import PAGES
 from engine.results.query import run_sql
@@ -52,8 +55,10 @@ def test_every_page_is_drawn_in_both_themes(browser: Any, world: Any, page: Any)
     with visit(browser, world.address, page.path) as shown:
         assert shown.locator("nav a.here").inner_text() == page.title
         assert "cannot be shown" not in shown.inner_text("#page")
-        for graph in shown.locator("#page .dash-graph").all():
-            graph.locator(".main-svg").first.wait_for(timeout=30_000)
+        for figure in shown.locator("#page [data-figure]").all():
+            figure.scroll_into_view_if_needed()
+            figure.locator(".main-svg").first.wait_for(timeout=30_000)
+        shown.evaluate("scrollTo(0, 0)")
         assert shown.evaluate("document.documentElement.scrollWidth") <= WIDTH_PX
         for scheme in ("light", "dark"):
             shown.wait_for_function(
@@ -68,27 +73,69 @@ def test_every_page_is_drawn_in_both_themes(browser: Any, world: Any, page: Any)
             shown.click("#theme")
 
 
-def test_from_the_first_page_to_the_worst_box_prediction_in_three_clicks(
-    browser: Any, world: Any
+def test_from_the_demo_to_its_worst_box_prediction_in_three_clicks(
+    browser: Any, demo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (worst,) = run_sql(
-        world.run,
+        demo,
         "SELECT object_id FROM final_undisplaced WHERE model = 'tiny' AND strategy = 'box'"
         " AND selection = 'predicted_iou' ORDER BY dice, object_id DESC LIMIT 1",
     ).to_pylist()
-    with visit(browser, world.address, "/") as page:
-        table = page.locator("#page [id*='cases']")
-        rows = table.locator(".ag-center-cols-container .ag-row", has_text="box")
-        rows.filter(has_text="tiny").first.click()
-        page.wait_for_selector("#picture .main-svg", timeout=60_000)
+    started = time.perf_counter()
+    with served(demo) as address, visit(browser, address, "/") as page:
+        page.evaluate("addEventListener('click', e => window.clicks = (window.clicks || 0) + 1)")
+        page.locator("[data-figure][data-drawn]").first.wait_for(timeout=60_000)
+        arrived = time.perf_counter()
+        rows = page.locator("#page [id*='cases'] .ag-center-cols-container .ag-row")
+        for name, value in (("model", "tiny"), ("strategy", "box")):
+            cell = page.locator(f"[col-id={name}]", has_text=re.compile(f"^{value}$"))
+            rows = rows.filter(has=cell)
+        rows.click()
+        page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
+        ended = time.perf_counter()
+        clicks = page.evaluate("window.clicks")
         assert worst["object_id"] in page.inner_text("#case")
-        assert page.locator("#picture image").count() >= 1
+        assert page.locator("#picture image").count() == 2  # the slice, and the mask that is tinted
         assert page.locator("#picture .scatterlayer .trace").count() >= 3  # mask, truth, box
+        assert 1 <= clicks <= 3
+        settle(page)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\nto the demo's worst box prediction: {clicks} click, first page after "
+            f"{arrived - started:.1f} s, its masks {ended - arrived:.1f} s later\n"
+        )
+
+
+def test_what_is_out_of_view_is_drawn_once_it_is_scrolled_to(browser: Any, demo: Path) -> None:
+    with served(demo) as address, visit(browser, address, "/factors") as page:
+        figures = page.locator("#page [data-figure]")
+        page.wait_for_selector("#page [data-drawn]", timeout=60_000)
+        settle(page)
+        assert figures.count() == 2
+        assert page.locator("#page [data-drawn]").count() == 1
+        figures.last.scroll_into_view_if_needed()
+        figures.last.locator(".main-svg").first.wait_for(timeout=30_000)
+        # room was kept for every label: nothing was drawn twice
+        for figure in figures.all():
+            kept, used = figure.evaluate(
+                "f => [JSON.parse(f.dataset.figure).layout.margin, f.firstChild._fullLayout._size]"
+            )
+            assert {side: used[side] for side in "lrtb"} == {side: kept[side] for side in "lrtb"}
+
+
+def test_numbers_come_when_they_are_unfolded(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/randomness?model=fake") as page:
+        assert page.locator("#page .ag-row").count() == 0
+        page.click("#page summary")
+        page.wait_for_selector("#page details .ag-row")
+        names = page.locator("#page details .ag-row [col-id='model']").all_inner_texts()
+        assert set(names) == {"fake"}
+        settle(page)
 
 
 def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> None:
     with visit(browser, world.address, "/structures") as page:
-        page.wait_for_selector(".drill .hm image, .drill .heatmaplayer image", timeout=30_000)
+        page.wait_for_selector(".drill[data-drawn] .heatmaplayer image", timeout=30_000)
         settle(page)
         page.locator(".drill .nsewdrag").first.click(position={"x": 20, "y": 10})
         page.wait_for_url("**/cases?**")
@@ -195,6 +242,44 @@ def test_the_keyboard_reaches_pages_filters_and_rows(browser: Any, world: Any) -
         page.keyboard.press(" ")
         page.wait_for_url("**object=**")
         page.wait_for_selector("#case h2", timeout=60_000)
+        settle(page)
+
+
+def test_the_window_and_the_opacity_of_a_case(browser: Any, world: Any) -> None:
+    (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
+    case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
+    with visit(browser, world.address, case) as page:
+        page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
+        settle(page)
+        style = "at => getComputedStyle(document.querySelectorAll('#picture image')[at])"
+        assert page.evaluate(f"({style})(0).filter") in ("none", "brightness(1) contrast(1)")
+        page.locator("[id='contrast'] [role=slider]").first.focus()
+        for _ in range(3):
+            page.keyboard.press("PageUp")
+        page.wait_for_function(f"() => ({style})(0).filter.includes('contrast(1.')")
+        page.locator("[id='opacity'] [role=slider]").first.focus()
+        page.keyboard.press("End")
+        page.wait_for_function(f"() => ({style})(1).opacity === '1'")
+
+
+def test_the_trials_of_a_displacement_one_after_another(browser: Any, world: Any) -> None:
+    (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
+    case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
+    trials = run_sql(
+        world.run,
+        f"SELECT trial, prompt.box.x0 - 0.5 AS x0 FROM trials JOIN objects USING (object_key)"
+        f" WHERE object_id = '{row['object_id']}' AND model = 'tiny' AND strategy = 'box'"
+        " AND jitter_hi = 10 ORDER BY trial",
+    ).to_pylist()
+    with visit(browser, world.address, case) as page:
+        page.click(".plays button:has-text('0-10 px: 2 trials')", timeout=60_000)
+        page.wait_for_selector("#moving .main-svg", timeout=60_000)
+        place = "document.querySelector('#moving').firstChild"
+        sent = page.evaluate(f"{place}._transitionData._frames.map(f => f.data[1].x[0])")
+        assert sent == [float(one["x0"]) for one in trials]
+        # it moves by itself, and stops at the last
+        page.wait_for_function(f"x => {place}.data[2].x[0] === x", arg=sent[-1])
+        assert "trial 1: Dice" in page.locator("#moving .slider-label").first.text_content()
         settle(page)
 
 

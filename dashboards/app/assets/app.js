@@ -20,7 +20,7 @@ window.dash_clientside = window.dash_clientside || {};
     return kept;
   };
 
-  // of several graphs or tables, what the one that was touched says
+  // of several tables, what the one that was touched says
   const latest = (values) => {
     const touched = (window.dash_clientside.callback_context.triggered[0] || {}).value;
     return touched === undefined ? values[0] : touched;
@@ -70,16 +70,12 @@ window.dash_clientside = window.dash_clientside || {};
       return nothing();
     },
     // a mark that knows where it leads: customdata is a query string of filters
-    drill: (graphs) => {
-      const clicked = latest(graphs);
-      const data = clicked && clicked.points && clicked.points[0] && clicked.points[0].customdata;
-      const found = Array.isArray(data) ? data[0] : data;
-      if (typeof found === "string" && found) {
-        const query = only(FILTERS);
-        for (const [name, value] of new URLSearchParams(found)) query.set(name, value);
-        go("/cases", query);
-      }
-      return nothing();
+    drill: (point) => {
+      const found = [point.customdata].flat()[0];
+      if (typeof found !== "string" || !found) return;
+      const query = only(FILTERS);
+      for (const [name, value] of new URLSearchParams(found)) query.set(name, value);
+      go("/cases", query);
     },
     choose: (tables) => {
       const rows = latest(tables);
@@ -98,14 +94,6 @@ window.dash_clientside = window.dash_clientside || {};
       if (value) {
         const query = asked();
         ["lo", "hi", "trial", "step"].forEach((name, at) => query.set(name, value.split("|")[at]));
-        go(location.pathname, query);
-      }
-      return nothing();
-    },
-    pair: (value) => {
-      if (value) {
-        const query = asked();
-        query.set("pair", value);
         go(location.pathname, query);
       }
       return nothing();

@@ -32,11 +32,13 @@ class Page:
         path: of its URL.
         title: in the navigation.
         body: what it shows of a view.
+        kept: whether that depends on the results alone, and is made once for them.
     """
 
     path: str
     title: str
     body: Callable[[State, View], Body]
+    kept: bool = True
 
 
 PAGES = (
@@ -50,7 +52,7 @@ PAGES = (
     Page("/coverage", "Coverage", coverage.body),
     Page("/compare", "Compare", compare.body),
     Page("/cases", "Cases", cases.body),
-    Page("/run", "Run", run.body),
+    Page("/run", "Run", run.body, kept=False),
     Page("/sql", "SQL", sql.body),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +11,23 @@ import pyarrow as pa
 from dash import dcc, html
 
 from dashboards.app.case_rows import COLUMNS
-from dashboards.app.parts import Body, calm, column, grid, grid_options
+from dashboards.app.masks import said
+from dashboards.app.parts import Body, calm, column, grid, grid_options, place
 from dashboards.app.state import State
 from dashboards.app.view import Pick, View
+from dashboards.figures import trial_frames
 from dashboards.figures.mask_picture import CHOSEN, OTHERS, TRUTH, Layer
 from dashboards.figures.mask_picture import figure as picture
+from dashboards.figures.trial_frames import MOST_FRAMES
 
 _SHORT = ("model", "strategy", "structure", "modality", "dataset", "dice", "object_id")
 _LEVELS = """
     SELECT DISTINCT jitter_lo, jitter_hi, trial, step
     FROM trials JOIN objects USING (object_key)
     WHERE object_id = ? AND model = ? AND strategy = ? ORDER BY ALL"""
+_SPACING = """
+    SELECT spacing_row_mm, spacing_col_mm FROM objects JOIN slices USING (slice_id)
+    WHERE object_id = ?"""
 
 
 def body(state: State, view: View) -> Body:
@@ -36,7 +43,7 @@ def body(state: State, view: View) -> Body:
             columnDefs=[_column(name, kind) for name, kind in COLUMNS.items()],
             defaultColDef={"sortable": True, "filter": True, "floatingFilter": True,
                            "suppressFloatingFilterButton": True,
-                           "resizable": True, "width": 112,},
+                           "suppressHeaderFilterButton": True, "resizable": True},
             dashGridOptions=grid_options(rowSelection=_ONE, cacheBlockSize=100,
                                          maxBlocksInCache=20, rowBuffer=0),
             style={"height": "560px"},
@@ -65,14 +72,16 @@ _ONE = {"mode": "singleRow", "enableClickSelection": True, "checkboxes": False}
 
 
 def _column(name: str, kind: pa.DataType) -> dict[str, Any]:
-    found = column(name, kind)
-    if name == "object_id":
-        found |= {"width": 420}
-    if name in ("structure", "modality", "dataset", "selection", "status"):
-        found |= {"width": 148}
-    if name == "dice":
-        found |= {"sort": "asc", "width": 116}
-    return found
+    found = column(name, kind) | {"width": _WIDTHS_PX[name]}
+    return found | {"sort": "asc"} if name == "dice" else found
+
+
+_WIDTHS_PX = {
+    "dice": 72, "structure": 148, "modality": 126, "dataset": 160, "model": 76, "strategy": 112,
+    "selection": 108, "status": 130, "hd95_px": 76, "nsd": 64, "gt_px": 66, "pred_px": 76,
+    "seen_in_training": 128, "object_id": 420,
+}  # fmt: skip
+"""Up to pred_px they fill a window of 1280 px; what follows is scrolled to."""
 
 
 def case(state: State, pick: Pick) -> Body:
@@ -94,12 +103,10 @@ def case(state: State, pick: Pick) -> Body:
         drawing = picture(shown.image, [*layers, Layer("truth", shown.truth, TRUTH)], shown.prompt,
                           filled=filled, pixel_aspect=aspect)  # fmt: skip
         left += [
-            dcc.Graph(id="picture", figure=drawing, config={
-                "displaylogo": False, "scrollZoom": True, "responsive": True,
-                "modeBarButtons": [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d",
-                                    "resetScale2d"]],
-            }, style={"height": "620px"}),
+            place("picture", drawing),
             _controls(),
+            *_plays(state, pick),
+            html.Div(id="played"),
         ]  # fmt: skip
     return [
         html.H2(f"{trial['structure']} in {trial['modality']}: {pick.model}, {pick.strategy}"),
@@ -135,6 +142,33 @@ def _controls() -> Any:
         html.Label(["opacity of the filled mask, %",
                     dcc.Slider(id="opacity", min=0, max=100, step=5, value=35, marks=None)]),
     ], className="controls")  # fmt: skip
+
+
+def _plays(state: State, pick: Pick) -> Body:
+    """A button for each displacement that has several trials."""
+    rows = state.data.rows(_LEVELS, [pick.object_id, pick.model, pick.strategy])
+    levels = Counter((row["jitter_lo"], row["jitter_hi"]) for row in rows if not row["step"])
+    buttons = [
+        html.Button(f"{lo}-{hi} px: {min(n, MOST_FRAMES)} trials", id={"play": f"{lo}|{hi}"})
+        for (lo, hi), n in levels.items() if n > 1
+    ]  # fmt: skip
+    if not buttons:
+        return []
+    return [html.P(["One after another: ", *buttons], className="note plays")]
+
+
+def played(state: State, pick: Pick) -> Body:
+    """The trials of one level, moving; words where they cannot be computed again."""
+    try:
+        image, truth, frames = state.masks.frames(pick, MOST_FRAMES)
+    except Exception as error:  # noqa: BLE001  as for a single trial: the rest of the case stays
+        return [calm(f"These trials cannot be computed again: {said(error)}")]
+    (row,) = state.data.rows(_SPACING, [pick.object_id])
+    aspect = (row["spacing_row_mm"] or 1) / (row["spacing_col_mm"] or 1)
+    words = (f"{pick.strategy} displaced by {pick.lo}-{pick.hi} px: the mask that {pick.selection} "
+             "picked, trial by trial.")  # fmt: skip
+    return [html.P(words, className="note"),
+            place("moving", trial_frames.figure(image, truth, frames, aspect))]  # fmt: skip
 
 
 def _words(

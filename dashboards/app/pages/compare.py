@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pyarrow as pa
 from dash import html
 
+from dashboards.app.numbers import TWO_RUNS, of_pair, pairs_of
 from dashboards.app.pages.cases import case_table
 from dashboards.app.parts import Body, calm, drawn, numbers
 from dashboards.app.runs_compared import compare_runs
@@ -20,22 +24,18 @@ def body(state: State, view: View) -> Body:
     found = _other_run(state, view) if state.other is not None else []
     answer = state.data.answer("paired", view)
     changed = state.data.answer("paired_objects", view).to_pylist()
-    pairs = unique(zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True))
+    pairs = pairs_of(answer)
     if not pairs and not found:
-        return [calm("One model alone has nothing to compare. A study with two models, or "
-                     "`samscope dashboard RUN --compare OTHER_RUN`, has.")]  # fmt: skip
+        return [_nothing(state)]
     for at, (baseline, model) in enumerate(pairs[:MOST_PAIRS]):
-        mine = answer.filter(
-            [(b, m) == (baseline, model) for b, m in
-             zip(answer["baseline"].to_pylist(), answer["model"].to_pylist(), strict=True)]
-        )  # fmt: skip
+        mine = of_pair(answer, (baseline, model))
         objects = [r for r in changed if (r["baseline"], r["model"]) == (baseline, model)]
         objects.sort(key=lambda row: -abs(row["gain"]))
         found += [
             html.H2(f"{model} minus {baseline}"),
             html.P(spec_of("paired").caption.replace("`", ""), className="caption"),
             *drawn(f"paired-{at}", draw("paired", mine)),
-            numbers(f"paired-{at}", mine),
+            numbers("paired", str(at)),
             html.H3("Objects that changed most"),
             html.P("Choose a row to see the mask of the second model.", className="caption"),
             case_table(f"changed-{at}", objects[:100],
@@ -47,16 +47,30 @@ def body(state: State, view: View) -> Body:
     return found
 
 
+def _nothing(state: State) -> Any:
+    if len(state.data.choices().values["model"]) > 1:
+        return calm("These filters leave no two models to compare. Clear one of them above.")
+    return calm("One model alone has nothing to compare. A study with two models, or "
+                "`samscope dashboard RUN --compare OTHER_RUN`, has.")  # fmt: skip
+
+
 def _other_run(state: State, view: View) -> Body:
     if state.other is None:
         return []
     answer = compare_runs(state.data, state.other, view)
     words = html.P(
-        f"Dice in {state.data.run_dir} minus Dice in {state.other.run_dir}, objects, models and "
-        "strategies that both have; level (0,0), with 95 % intervals over subjects.",
-        className="caption",
-    )
+        f"Dice in {state.data.run_dir} minus Dice in {state.other.run_dir}, object by object, with "
+        "95 % intervals over subjects; undisplaced prompts. A model is compared with itself, or, "
+        "where the runs share none, with every model of the other run.", className="caption",
+    )  # fmt: skip
     head = [html.H2("Two runs"), words]
     if not answer.num_rows:
-        return [*head, calm("The two runs share no scored object, model and strategy.")]
-    return [*head, *drawn("two-runs", draw("compare_models", answer)), numbers("two-runs", answer)]
+        return [*head, calm("The two runs share no scored object and strategy that passes these "
+                            "filters.")]  # fmt: skip
+    figures = [
+        one
+        for at, baseline in enumerate(unique(answer["baseline"].to_pylist()))
+        for one in drawn(f"two-runs-{at}", draw("compare_models", answer.filter(
+            pa.array([name == baseline for name in answer["baseline"].to_pylist()]))))
+    ]  # fmt: skip
+    return [*head, *figures, numbers(TWO_RUNS)]
