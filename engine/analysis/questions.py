@@ -10,6 +10,7 @@ from importlib.resources import files
 import duckdb
 import pyarrow as pa
 
+from engine.analysis.bins import dice_of_bins
 from engine.analysis.factors import correlate
 from engine.analysis.kept import keep, kept_answer
 from engine.analysis.methods import paragraphs
@@ -87,7 +88,7 @@ QUESTIONS = {
         Question("failure_modes"),
         Question("jitter", Means((*_PICK, "jitter_lo", "jitter_hi"), DICE_AND_DROP)),
         Question("factors", correlate),
-        Question("factor_bins"),
+        Question("factor_bins", dice_of_bins),
         Question("variance"),
         Question("grid", Means((*_PICK, "points_per_side", "masks_per_slice"), DICE)),
         Question("everything_masks"),
