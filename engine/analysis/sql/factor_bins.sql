@@ -34,7 +34,8 @@ scored AS (
 of_subjects AS (
     SELECT
         u.model, u.strategy, u.selection, b.factor, b.bin, u.subject_id,
-        count(*) AS n, sum(u.dice) AS total
+        -- as decimals: the same to the bit however many threads add
+        count(*) AS n, sum(u.dice::DECIMAL(18, 15))::DOUBLE AS total
     FROM binned b JOIN final_undisplaced u USING (object_key)
     WHERE u.dice IS NOT NULL
     GROUP BY ALL
