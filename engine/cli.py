@@ -522,7 +522,7 @@ def ask(
         Literal["table", "csv", "json", "parquet"], typer.Option("--format", "-f")
     ] = "table",
     out: Annotated[
-        Path | None, typer.Option(help="With the question `all`: a folder for a file each.")
+        Path | None, typer.Option(help="A folder for the answer, as a file; of `all`, a file each.")
     ] = None,
 ) -> int:
     """Answer a named question, with 95 % intervals over subjects; without one, list them.

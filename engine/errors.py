@@ -107,6 +107,13 @@ def text_of(error: BaseException) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+def system_words(error: OSError) -> str:
+    """What the system says of a path, in words for who named it."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "a file where a folder should be"
+    return error.strerror or text_of(error)
+
+
 class CheckpointError(UserError):
     """A weights file is missing, damaged or belongs to another architecture."""
 

@@ -83,7 +83,7 @@ class _Words:
 def explain(
     error: ValidationError, raw: Mapping[str, Any], schema: type[BaseModel], kind: str, where: str
 ) -> UserError:
-    """The first mistake in our words, and how many further ones there are.
+    """The first mistake in our words, and after its remedy the others, a line each.
 
     Args:
         raw: what was validated.
@@ -93,10 +93,9 @@ def explain(
     first = problems[0]
     words = _say(first, kind)
     remedy = words.remedy or f"change {dotted(first.at) or 'the file'} accordingly"
-    more = len(problems) - 1
-    if more:
-        end = "" if remedy.endswith(("?", ".")) else "."
-        remedy += f"{end} {more} more problem{'s' if more > 1 else ''} in this file."
+    for other in problems[1:]:
+        what, place = _say(other, kind).what, dotted(other.at)
+        remedy += f"\n  also: {what}" + ("" if place in what else f" (at {place})")
     return UserError(
         f"invalid {kind}: {words.what}",
         where=f"{where}, field {dotted(first.at)}" if first.at else where,

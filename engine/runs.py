@@ -22,7 +22,7 @@ import yaml
 
 import engine
 from engine.analysis.questions import keep_answers
-from engine.errors import UserError, text_of
+from engine.errors import UserError, system_words
 from engine.files import exclusive_lock, is_locked
 from engine.identity import fingerprint
 from engine.locks import LEASE_S, Fence, Lease, held, renewed
@@ -309,7 +309,7 @@ def _made(path: Path) -> set[str]:
         raise UserError(
             "cannot make the run directory",
             where=str(path),
-            got=error.strerror or text_of(error),
+            got=system_words(error),
             expected="a folder that can be written",
             remedy="choose another --out",
         ) from error

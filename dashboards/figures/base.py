@@ -90,8 +90,8 @@ FIGURES = (
         "factor_bins",
         "Dice along object factors",
         "Objects in six groups of equal size by each factor, small values first: mean Dice of a "
-        "group, and the quartiles of its objects as a band where one strategy is shown. Hover for "
-        "the range and n scored / N expected.",
+        "group with its 95 % interval over subjects, and the quartiles of its objects as a band "
+        "where one strategy is shown. Hover for the range and n scored / N expected.",
     ),
     FigureSpec(
         "factor_correlations",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboards.figures.rows import Row, preferred, rows, unique
+from dashboards.figures.rows import Row, hover, offsets, preferred, rows, unique
 from dashboards.figures.theme import colour, finish, symbol
 
 _COLUMNS = 3
 
 
 def figure(answer: pa.Table) -> go.Figure:
-    """From the question `factor_bins`: mean Dice, 0..1, of six groups along each factor."""
+    """From the question `factor_bins`: mean Dice, 0..1, of six groups, with 95 % intervals."""
     selection, items = preferred(rows(answer))
     factors = unique(row["factor"] for row in items)
     cells = unique((row["model"], row["strategy"]) for row in items)
@@ -29,9 +30,10 @@ def figure(answer: pa.Table) -> go.Figure:
     )  # fmt: skip
     models = unique(model for model, _ in cells)
     strategies = unique(strategy for _, strategy in cells)
+    shifts = offsets(len(cells), 0.5)
     for place, factor in enumerate(factors):
         at = (place // _COLUMNS + 1, place % _COLUMNS + 1)
-        for model, strategy in cells:
+        for shift, (model, strategy) in zip(shifts, cells, strict=True):
             key = (factor, model, strategy)
             mine = [r for r in items if (r["factor"], r["model"], r["strategy"]) == key]
             look = strategies.index(strategy)
@@ -41,7 +43,8 @@ def figure(answer: pa.Table) -> go.Figure:
                 made.add_trace(_band(mine, colour(look)), row=at[0], col=at[1])
             made.add_trace(
                 go.Scatter(
-                    x=[r["bin"] for r in mine], y=[r["dice"] for r in mine], mode="lines+markers",
+                    x=[r["bin"] + shift for r in mine], y=[r["dice"] for r in mine],
+                    mode="lines+markers", error_y=_interval(mine),
                     line={"color": colour(look), "width": 2, "dash": dash},
                     marker={"symbol": symbol(look), "size": 7}, name=name, legendgroup=name,
                     showlegend=place == 0, hovertemplate="%{text}<extra></extra>",
@@ -66,9 +69,15 @@ def _band(mine: Sequence[Row], hue: str) -> go.Scatter:
     )  # fmt: skip
 
 
+def _interval(mine: Sequence[Row]) -> dict[str, Any]:
+    """Error bars; none where a group has one subject."""
+    ends = [(r["dice"], r["dice_lo"], r["dice_hi"]) for r in mine]
+    return {
+        "type": "data", "symmetric": False, "thickness": 1.5, "width": 3,
+        "array": [None if hi is None else hi - mean for mean, _, hi in ends],
+        "arrayminus": [None if lo is None else mean - lo for mean, lo, _ in ends],
+    }  # fmt: skip
+
+
 def _hover(name: str, row: Row) -> str:
-    mean = "nothing scored" if row["dice"] is None else f"mean Dice {row['dice']:.3f}"
-    return (
-        f"{name}<br>{row['factor']} {row['lo']:.4g} to {row['hi']:.4g}<br>{mean}, "
-        f"{row['n']:,} scored / {row['expected']:,} expected"
-    )
+    return f"{name}<br>{row['factor']} {row['lo']:.4g} to {row['hi']:.4g}<br>{hover(row, 'dice')}"

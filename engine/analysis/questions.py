@@ -10,6 +10,7 @@ from importlib.resources import files
 import duckdb
 import pyarrow as pa
 
+from engine.analysis.bins import dice_of_bins
 from engine.analysis.factors import correlate
 from engine.analysis.kept import keep, kept_answer
 from engine.analysis.methods import paragraphs
@@ -32,6 +33,8 @@ TWO_MODELS = (*GAIN, Moments("dice_baseline", "n", "before"), Moments("dice_mode
 ANSWER_VERSION = 1
 """Raised when a step in Python makes another answer of the same rows."""
 
+_EMPTY = "-- Empty: "
+
 Then = Callable[[duckdb.DuckDBPyConnection, pa.Table, int], pa.Table]
 """(connection, rows of the SQL, study's seed) -> the answer."""
 
@@ -40,7 +43,8 @@ Then = Callable[[duckdb.DuckDBPyConnection, pa.Table, int], pa.Table]
 class Question:
     """A question to a results database.
 
-    Its file begins with the question in words, then columns, units and source.
+    Its file begins with the question in words, then columns, units and source, and says where the
+    answer can be empty why.
 
     Attributes:
         name: of its file `sql/<name>.sql`.
@@ -62,6 +66,12 @@ class Question:
     def words(self) -> str:
         """The question as its file asks it."""
         return self.sql.partition("\n")[0].removeprefix("-- Question: ")
+
+    @property
+    def empty(self) -> str:
+        """Why an answer may have no rows, as its file says it."""
+        said = [line for line in self.sql.splitlines() if line.startswith(_EMPTY)]
+        return said[0].removeprefix(_EMPTY) if said else "nothing was scored."
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +97,7 @@ QUESTIONS = {
         Question("failure_modes"),
         Question("jitter", Means((*_PICK, "jitter_lo", "jitter_hi"), DICE_AND_DROP)),
         Question("factors", correlate),
-        Question("factor_bins"),
+        Question("factor_bins", dice_of_bins),
         Question("variance"),
         Question("grid", Means((*_PICK, "points_per_side", "masks_per_slice"), DICE)),
         Question("everything_masks"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from engine.analysis import QUESTIONS, run
-from engine.commands.say import out
+from engine.commands.answer_text import answer_text
+from engine.commands.say import count, out, problem
 from engine.errors import UserError
 from engine.files import make_folder
 from engine.results.export import export
@@ -26,32 +29,39 @@ def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | N
     """Answer one question, all of them into a folder, or list them.
 
     Raises:
-        UserError: no such run, question or format; `all` without a folder, or the reverse.
+        UserError: no such run, question or format; `all` without a folder, or a folder without a
+            question.
     """
-    if question is None:
+    if question is None and folder is None:
         width = max(map(len, QUESTIONS))
         for known in QUESTIONS.values():
             out(f"{known.name:{width}}  {known.words}")
         return 0
-    if (question == ALL) != (folder is not None):
+    if question is None or (question == ALL and folder is None):
         raise UserError(
-            "`all` and --out go together",
-            got=f"question '{question}'{'' if folder is None else f', --out {folder}'}",
-            expected="`samscope ask RUN all --format csv --out DIR`, or one question without --out",
+            "`all` needs a folder, and a folder a question",
+            got="`all` without --out" if folder is None else f"--out {folder} alone",
+            expected="`samscope ask RUN all --format csv --out DIR`",
         )
     with connect(run_dir) as connection:
         if folder is not None:
-            return _ask_all(connection, fmt, folder)
+            return _write(connection, tuple(QUESTIONS) if question == ALL else (question,), fmt,
+                          folder)  # fmt: skip
         answer = run(connection, question)
-    if fmt == "table" and tuple(answer.column_names) == _TEXT:
-        out(_prose(answer))
+    if fmt == "table":
+        out(_text(answer, question, _terminal()))
     else:
         export(answer, fmt, sys.stdout.buffer)
+        if not answer.num_rows:
+            problem(_why_empty(question))
     return 0
 
 
-def _ask_all(connection: duckdb.DuckDBPyConnection, fmt: str, folder: Path) -> int:
-    """Write every answer to `folder/<question>.<format>`."""
+def _write(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[str], fmt: str, folder: Path
+) -> int:
+    """Write answers to `folder/<question>.<format>`."""
+    answer = run(connection, names[0])  # a wrong name leaves no folder
     try:
         make_folder(folder)
     except (FileExistsError, NotADirectoryError) as error:
@@ -62,12 +72,31 @@ def _ask_all(connection: duckdb.DuckDBPyConnection, fmt: str, folder: Path) -> i
             expected="a folder, or a name that is free",
             remedy="choose another --out",
         ) from error
-    ending = "txt" if fmt == "table" else fmt
-    for name in QUESTIONS:
-        with (folder / f"{name}.{ending}").open("wb") as stream:
-            export(run(connection, name), fmt, stream)
-    out(f"{len(QUESTIONS)} answers in {folder}")
+    for name in names:
+        if name != names[0]:
+            answer = run(connection, name)
+        with (folder / f"{name}.{'txt' if fmt == 'table' else fmt}").open("wb") as stream:
+            if fmt == "table":
+                stream.write((_text(answer, name, None) + "\n").encode())
+            else:
+                export(answer, fmt, stream)
+    out(f"{count(len(names), 'answer')} in {folder}")
     return 0
+
+
+def _text(answer: pa.Table, question: str, width: int | None) -> str:
+    if tuple(answer.column_names) == _TEXT:
+        return _prose(answer)
+    return answer_text(answer, width) if answer.num_rows else _why_empty(question)
+
+
+def _why_empty(question: str) -> str:
+    return f"{question} has no rows: {QUESTIONS[question].empty}"
+
+
+def _terminal() -> int | None:
+    """Columns of the terminal; None where a file or a pipe reads, which has no edge."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _prose(answer: pa.Table) -> str:

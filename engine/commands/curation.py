@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dashboards.curation import build
 from engine.collection.curation import CurationReport, Effort, survey
 from engine.commands.say import count, out, problem
-from engine.errors import UserError
+from engine.errors import UserError, system_words
 from engine.files import replace_file
 from engine.stores import Place
 
@@ -50,7 +50,7 @@ def curation_command(
         raise UserError(
             "cannot write the report",
             where=str(error.filename or folder),
-            got=error.strerror or str(error),
+            got=system_words(error),
             expected="a folder that can be written, with room on its disk",
             remedy="give another --out",
         ) from error

@@ -10,7 +10,7 @@ from engine.commands.evaluate import evaluate_command
 from engine.commands.phantoms import phantoms_command
 from engine.commands.report import report_command
 from engine.commands.say import out, table
-from engine.errors import UserError
+from engine.errors import UserError, system_words
 from engine.results.query import run_sql
 from engine.study import Runtime
 
@@ -64,7 +64,7 @@ def _write_study(folder: Path) -> None:
         raise UserError(
             "cannot write the demo",
             where=str(folder),
-            got=error.strerror or str(error),
+            got=system_words(error),
             expected="a folder that can be written, with about 100 MB of room",
             remedy="choose another --out",
         ) from error

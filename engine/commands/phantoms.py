@@ -12,7 +12,7 @@ from rich.progress import Progress
 from engine.collection.phantoms.families import FAMILIES, Order, orders, write_subjects
 from engine.commands.ingest import ingest_command
 from engine.commands.say import count, out
-from engine.errors import UserError
+from engine.errors import UserError, system_words
 
 
 def phantoms_command(
@@ -47,7 +47,7 @@ def phantoms_command(
         raise UserError(
             "cannot write the phantoms",
             where=str(error.filename or folder),
-            got=error.strerror or str(error),
+            got=system_words(error),
             expected="a folder that can be written, with about 1 MB of room a subject",
             remedy="choose another --out",
         ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.collection.layouts import Proposed, propose
 from engine.commands.say import count, out, problem
-from engine.errors import UserError
+from engine.errors import UserError, system_words
 
 
 def init_command(raw_dir: Path, target: Path | None, name: str | None) -> int:
@@ -42,7 +42,7 @@ def _write(target: Path, text: str) -> None:
         raise UserError(
             "cannot write the recipe",
             where=str(target),
-            got=error.strerror or str(error),
+            got=system_words(error),
             remedy="choose another --out",
         ) from error
 

@@ -10,7 +10,7 @@ from engine.collection.recipe import Recipe
 from engine.collection.replica import write_replica
 from engine.collection.replica.spec import has_replica
 from engine.commands.say import count, out
-from engine.errors import UserError, nearest
+from engine.errors import UserError, nearest, system_words
 
 NOTE = "REPLICA.txt"
 """Lies in every replica: nobody should take one for the data set."""
@@ -81,6 +81,6 @@ def _prepare(folder: Path, recipe: Recipe) -> None:
         raise UserError(
             "the folder cannot be written",
             where=str(folder),
-            got=error.strerror,
+            got=system_words(error),
             remedy="choose another --out",
         ) from error

@@ -18,7 +18,7 @@ from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
 from engine.commands.say import out, problem
-from engine.errors import SamscopeError, UserError, kind_of
+from engine.errors import SamscopeError, UserError, kind_of, system_words
 from engine.models.base import Model
 from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
@@ -119,7 +119,7 @@ def _unwritable(error: OSError, where: Path) -> UserError:
     return UserError(
         "cannot write the report",
         where=str(error.filename or where),
-        got=error.strerror or str(error),
+        got=system_words(error),
         expected="a run directory that can be written, with room on its disk",
         remedy="make the run directory writable, or copy it to where you may write",
     )

@@ -21,7 +21,7 @@ from rich.progress import (
 
 from engine.commands.say import out
 from engine.configuration import load_yaml
-from engine.errors import UserError
+from engine.errors import UserError, system_words
 from engine.files import exclusive_lock
 from engine.stores import Place
 from engine.study import Runtime
@@ -101,7 +101,7 @@ def _make(folder: Path) -> None:
         raise UserError(
             "cannot make the training directory",
             where=str(folder),
-            got=error.strerror,
+            got=system_words(error),
             remedy="choose another --out",
         ) from error
 

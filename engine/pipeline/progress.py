@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -38,7 +38,8 @@ def track(
 ) -> Iterator[Mapping[str, Any]]:
     """Pass receipts through and show slices/s, trials, failures and the remaining time.
 
-    The rate counts from the first moment, start-up included.
+    Rate and remaining time count from the end of the first unit: Ray, models and compilers start
+    before it, once.
 
     Args:
         where: what is at work, in words, for when no unit has ended for a while.
@@ -48,6 +49,31 @@ def track(
         yield from _bar(receipts, total, console)
     else:
         yield from _lines(receipts, total, where)
+
+
+@dataclass
+class Pace:
+    """What the units came to, and how fast they come since the first of them ended."""
+
+    whole: Tally = field(default_factory=Tally)
+    since: Tally = field(default_factory=Tally)
+    began: float | None = None
+
+    def add(self, receipt: Mapping[str, Any], now: float) -> None:
+        """One more unit ended at `now`, in seconds of any clock."""
+        self.whole.add(receipt)
+        if self.began is None:
+            self.began = now
+        else:
+            self.since.add(receipt)
+
+    def words(self, trials: int, now: float) -> tuple[str, str]:
+        """Slices per second, and the time for the rest of `trials`; unknown before two units."""
+        if self.began is None or not self.since.trials:
+            return "", ""
+        elapsed = now - self.began
+        left = elapsed * (trials - self.whole.trials) / self.since.trials
+        return f"{self.since.rate(elapsed):.2f} slices/s", f"{left:.0f} s left"
 
 
 @dataclass(frozen=True)
@@ -72,15 +98,17 @@ def _bar(
     )  # fmt: skip
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=total.trials, slices="starting", failed=0)
-        tally, started = Tally(), time.monotonic()
+        pace = Pace()
         for receipt in receipts:
-            tally.add(receipt)
-            rate = tally.rate(time.monotonic() - started)
+            now = time.monotonic()
+            pace.add(receipt, now)
+            rate, _ = pace.words(total.trials, now)
             progress.update(
                 bar,
-                completed=tally.trials,
-                slices=f"{tally.slices}/{total.slices} slices at {rate:.2f}/s",
-                failed=tally.failed,
+                completed=pace.whole.trials,
+                slices=f"{pace.whole.slices}/{total.slices} slices"
+                + (f" at {rate}" if rate else ""),
+                failed=pace.whole.failed,
             )
             yield receipt
 
@@ -117,16 +145,17 @@ def _heartbeat(where: Callable[[], str]) -> Iterator[threading.Event]:
 
 
 def _logged(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Mapping[str, Any]]:
-    tally, started = Tally(), time.monotonic()
-    last = 0.0
+    pace, last = Pace(), -_LINE_EVERY_S
     for receipt in receipts:
-        tally.add(receipt)
-        if tally.units == total.units or time.monotonic() - last >= _LINE_EVERY_S:
-            last = time.monotonic()
-            elapsed = last - started
-            log.info(
-                "%d of %d units, %d of %d slices, %.2f slices/s, %d trials, %d failed, %.0f s left",
-                tally.units, total.units, tally.slices, total.slices, tally.rate(elapsed),
-                tally.done, tally.failed, tally.seconds_left(total.trials, elapsed),
-            )  # fmt: skip
+        now = time.monotonic()
+        pace.add(receipt, now)
+        tally = pace.whole
+        if tally.units == total.units or now - last >= _LINE_EVERY_S:
+            last = now
+            rate, left = pace.words(total.trials, now)
+            log.info(", ".join(filter(None, (
+                f"{tally.units} of {total.units} units",
+                f"{tally.slices} of {total.slices} slices",
+                rate, f"{tally.done} trials", f"{tally.failed} failed", left,
+            ))))  # fmt: skip
         yield receipt

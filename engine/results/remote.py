@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import CorruptDataError, UserError, text_of
+from engine.errors import CorruptDataError, UserError, system_words
 from engine.identity import fingerprint
 from engine.results.publish import KEEP, POINTER
 from engine.stores import ObjectStore, read_record
@@ -144,7 +144,7 @@ def _fetch(store: ObjectStore, pointer: Pointer, path: Path) -> Path:
         raise UserError(
             "the results database cannot be kept here",
             where=str(error.filename or path.parent),
-            got=error.strerror or text_of(error),
+            got=system_words(error),
             expected=f"room for {pointer.bytes >> 20} MiB in the cache",
             remedy="make room, or set XDG_CACHE_HOME to another folder",
         ) from error

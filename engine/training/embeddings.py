@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import UserError, text_of
+from engine.errors import UserError, system_words
 from engine.files import replace_file
 from engine.identity import fingerprint
 from engine.training.network import Trainee
@@ -79,7 +79,7 @@ class EmbeddingStore:
             raise UserError(
                 "cannot keep the embeddings",
                 where=str(self._path),
-                got=error.strerror or text_of(error),
+                got=system_words(error),
                 expected=f"room for {self._bytes / 2**30:.1f} GiB",
                 remedy="make room, or train on fewer slices; what is done is kept",
             ) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import UserError, text_of
+from engine.errors import UserError, system_words
 from engine.files import TEMPORARY, exclusive_lock, replace_file
 
 SCRATCH = ".ray-"
@@ -23,7 +23,7 @@ def cannot_write(path: Path, error: OSError, bytes_: int | None = None) -> UserE
     return UserError(
         "cannot write the training directory",
         where=str(path),
-        got=error.strerror or text_of(error),
+        got=system_words(error),
         expected=None if bytes_ is None else f"room for {bytes_ / 2**20:.1f} MiB",
         remedy="make room and run the same command again: it goes on from the last state",
     )

@@ -180,3 +180,28 @@ def test_many_ranks_keep_their_digits() -> None:
     sums = rank_sums(np.stack([ranks(codes(x)), ranks(codes(y))], axis=1), half, half * 0)
     expected = scipy.stats.spearmanr(x, y)[0]
     assert correlation(scatter(sums), 0, 1)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_control_that_all_but_determines_still_counts() -> None:
+    """Ranks that differ in a pair of neighbours: what is left is small, and real."""
+    n = 20_000
+    x = np.arange(n, dtype=float)
+    nearly = x.copy()
+    swapped = np.random.default_rng(0).permutation(n // 2)[:500] * 2
+    nearly[swapped], nearly[swapped + 1] = x[swapped + 1], x[swapped]
+    y = nearly.copy()
+    y[swapped[:400]], y[swapped[:400] + 1] = x[swapped[:400]], x[swapped[:400] + 1]
+    found = scatter(sums_of(np.stack([y, nearly, x], axis=1), ["s"] * n, ["m"] * n))
+    expected = oracle.partial(*(list(ranks(codes(v))) for v in (y, nearly)), [ranks(codes(x))])
+    assert expected is not None
+    assert partial_correlation(found, 0, 1, [2])[0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_is_no_correlation(seed: int) -> None:
+    """One of five 0/1 columns follows from the others, but not to the last bit."""
+    rng = np.random.default_rng(seed)
+    kind = rng.integers(0, 5, 50)
+    values = np.column_stack([rng.random(50), *(kind == k for k in range(5))])
+    found = scatter(sums_of(values, ["s"] * 50, ["m"] * 50))
+    assert np.isnan(partial_correlation(found, 0, 1, [2, 3, 4, 5])[0])

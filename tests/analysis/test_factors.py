@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ from oracles import correlation as oracle
 from results.synthetic import Row, Synthetic, make
 
 from engine.analysis import run
-from engine.analysis.factors import MODALITY, OURS, PAPER, Population
+from engine.analysis.factors import MODALITY, OURS, PAPER, Population, correlate
 from engine.results.query import connect, run_sql
 
 SEED = 7
@@ -155,3 +156,47 @@ def test_scores_of_objects_outside_the_population_land_nowhere() -> None:
         {"object_key": [5, 7, 20, 99, 10, 1], "dice": [0.1, 0.2, 0.3, 0.4, None, 0.6]}
     )
     np.testing.assert_array_equal(population.aligned(scored, "dice"), [np.nan, 0.1, 0.3])
+
+
+def _two_steps(subjects: int) -> tuple[list[Row], list[Row]]:
+    """Objects of so many subjects, and rows of `factors` over scores whose second step differs."""
+    rng = np.random.default_rng(3)
+    names = sorted(f"p{n % subjects}" for n in range(12))
+    objects = [
+        {"object_key": key, "subject_id": name, "modality": "CT",
+         **{factor: float(rng.integers(0, 5)) for factor in (*PAPER, *OURS)}}
+        for key, name in enumerate(names)
+    ]  # fmt: skip
+    scores = [
+        {**row, "step": step, "tp": int(rng.integers(1, 10))} for row in objects for step in (0, 1)
+    ]
+    with duckdb.connect() as connection:
+        connection.register("rows", pa.Table.from_pylist(scores))
+        connection.execute(
+            """CREATE TABLE undisplaced AS SELECT object_key, 'm' AS model, 's' AS strategy,
+                'oracle' AS selection, step, tp, 10 AS pred_px, 10 AS gt_px,
+                tp::DOUBLE AS hausdorff_px FROM rows;
+            CREATE TABLE moments AS SELECT DISTINCT 's' AS strategy, step FROM rows;
+            CREATE TABLE expected_scores AS SELECT 'm' AS model, 's' AS strategy,
+                'oracle' AS selection, 0 AS model_position, 0 AS strategy_position,
+                0 AS jitter_lo, 0 AS jitter_hi, 12 AS expected"""
+        )
+        answer = correlate(connection, pa.Table.from_pylist(objects), SEED).to_pylist()
+    return answer, [row for row in scores if row["step"] == 1]
+
+
+def test_the_last_step_is_what_is_correlated() -> None:
+    answer, last = _two_steps(2)
+    for row in answer[: len(PAPER)]:
+        columns = [oracle.ranks([r[name] for r in last]) for name in ("tp", row["factor"])]
+        assert row["n"] == 12
+        assert row["spearman"] == pytest.approx(oracle.pearson(*columns))
+
+
+def test_two_subjects_are_enough_for_an_interval_and_one_is_not() -> None:
+    answer, last = _two_steps(2)
+    columns = [oracle.ranks([r[name] for r in last]) for name in ("tp", PAPER[0])]
+    bounds = oracle.bootstrap(oracle.pearson, columns, [r["subject_id"] for r in last], SEED, 1000)
+    assert (answer[0]["spearman_lo"], answer[0]["spearman_hi"]) == pytest.approx(bounds)
+    assert all(row["partial_lo"] is not None for row in answer if row["factor"] != MODALITY)
+    assert {row["spearman_lo"] for row in _two_steps(1)[0]} == {None}

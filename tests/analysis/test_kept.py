@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from results.synthetic import Synthetic, make
 from results.test_results_extend import commit
@@ -20,6 +22,13 @@ from engine.results.query import connect, run_sql
 @pytest.fixture(scope="module")
 def donor(tmp_path_factory: pytest.TempPathFactory) -> Synthetic:
     return make(tmp_path_factory.mktemp("donor"))
+
+
+@pytest.fixture(scope="module")
+def finished(donor: Synthetic) -> Path:
+    """A database with its answers, to be copied."""
+    finalise(donor)
+    return (donor.run_dir / "results.duckdb").resolve()
 
 
 @pytest.fixture
@@ -87,6 +96,34 @@ def test_new_cells_are_answered_anew(made: Synthetic, donor: Synthetic) -> None:
     with connect(made.run_dir) as connection:
         rows = run(connection, "leaderboard").to_pylist()
     assert all(row["n"] for row in rows if row["model"] == "tuned")
+
+
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ("units SET attempt = 'another'", True),  # the same cell, evaluated again
+        ("units SET identity = 'another'", True),
+        ("units SET state = 'pending'", True),
+        ("runs SET study_seed = 8", True),
+        ("cases SET modality = 'MR'", True),
+        ("runs SET wall_s = 99", False),
+        ("units SET committed_at = NULL", False),
+    ],
+)
+def test_answers_are_made_anew_where_what_they_are_made_of_is_another(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, anew: bool
+) -> None:
+    asked: list[str] = []
+
+    def answered(_: object, question: questions.Question) -> pa.Table:
+        asked.append(question.name)
+        return pa.table({"x": [1]})
+
+    monkeypatch.setattr(questions, "answer", answered)
+    with duckdb.connect(shutil.copy(finished, tmp_path / "copy.duckdb")) as connection:
+        connection.execute(f"UPDATE {change}")
+        keep_answers(connection)
+    assert bool(asked) == anew
 
 
 def test_a_question_asked_in_another_way_is_computed(

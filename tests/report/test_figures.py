@@ -67,6 +67,22 @@ def test_low_jitter_curves_are_not_squashed() -> None:
     assert 0.08 < figure.layout.yaxis.range[1] < 0.2
 
 
+def test_groups_along_a_factor_carry_their_intervals() -> None:
+    place = {"factor": "area_px", "lo": 51.0, "hi": 80.0, "dice_q25": 0.3, "dice_q75": 0.8}
+    alone = {"dice_lo": None, "dice_hi": None, "subjects": 1}
+    rows = [answer(bin=1, **place), answer(bin=2, **place, **alone)]
+    (band, curve) = draw("factor_bins", pa.Table.from_pylist(rows)).data
+    assert list(curve.error_y.array) == pytest.approx([0.2, None])
+    assert list(curve.error_y.arrayminus) == pytest.approx([0.1, None])
+    assert "[0.400, 0.700]" in curve.text[0]
+    assert "9 scored / 10 expected, 3 subjects" in curve.text[0]
+    assert "no interval" in curve.text[1]
+    assert list(band.x) == [1, 2, 2, 1]
+    several = [answer(strategy=name, bin=1, **place) for name in ("a", "b")]
+    figure = draw("factor_bins", pa.Table.from_pylist(several))
+    assert [trace.x[0] for trace in figure.data] == [0.75, 1.25]
+
+
 def test_heat_map_caps_its_rows_and_says_so() -> None:
     rows = [
         answer(structure=f"s{i}", modality="CT", expected=i + 1, n=i) for i in range(MAX_ROWS + 5)

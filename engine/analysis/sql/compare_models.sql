@@ -4,6 +4,7 @@
 -- one model has none. The paper's Fig. 6; every two models by structure: `paired`.
 -- Moments: one row per subject, structure and modality; total = sum of gains, -1..1.
 -- Source: protocol sections 3 and 6.
+-- Empty: the study has one model; a comparison needs two that share a strategy.
 WITH first AS (SELECT model AS baseline FROM models WHERE position = 0),
 gains AS (
     SELECT

@@ -2,6 +2,7 @@
 -- Seconds of work per model and stage over all committed cells, object factors apart, and the
 -- largest memory a worker used, in GiB. Workers run side by side: the sum exceeds the run's time.
 -- Source: design, table `units`.
+-- Empty: no cell is evaluated yet.
 WITH stages AS (
     SELECT model, peak_memory_bytes, unnest(map_entries(seconds)) AS entry
     FROM units WHERE state = 'committed'

@@ -3,6 +3,7 @@
 -- Dice, both cut into steps of 0.05 (iou, dice: lower ends; the last step includes 1).
 -- One row per model, strategy and square; n pairs of mask and object.
 -- Source: protocol sections 2 (S1) and 3.
+-- Empty: the study has no strategy of kind `everything`, or none of its masks touches an object.
 WITH pairs AS (
     SELECT
         v.model, v.strategy, c.predicted_iou,

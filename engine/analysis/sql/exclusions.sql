@@ -1,6 +1,7 @@
 -- Question: what of the collection did not take part, and why?
 -- One row per dataset and reason; level: what was left out; refused: an error to repair rather
 -- than a rule. Source: protocol section 1.7.
+-- Empty: nothing of the collection was left out.
 SELECT
     dataset, reason,
     CASE

@@ -2,6 +2,7 @@
 -- One row per model, strategy, stage and error type; n_trials: trials lost; example: the first
 -- object (or slice) and message in the order of their ids.
 -- Source: protocol section 4, design "A failed object or slice is a row".
+-- Empty: nothing failed.
 SELECT
     if(model = '-', '(object factors)', model) AS model, strategy, stage, error,
     count(*) AS n_failures,

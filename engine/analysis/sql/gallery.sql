@@ -3,6 +3,7 @@
 -- high to low, ties by object_id; picks are the first, the ((n + 1) / 2)-th (lower median) and the
 -- last. An empty prediction (Dice 0) may be picked. Fewer than three objects give fewer picks.
 -- Source: design "gallery".
+-- Empty: no object is scored yet.
 WITH ranked AS (
     SELECT
         model, strategy, object_id, structure, modality, dataset, step, dice,

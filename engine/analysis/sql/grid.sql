@@ -5,6 +5,7 @@
 -- The paper's Table 5.
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1.
 -- Source: protocol sections 2 (S1), 3 and 6.
+-- Empty: the study has no strategy of kind `everything`.
 WITH grids AS (
     SELECT strategy, (params ->> 'points_per_side')::INTEGER AS points_per_side
     FROM strategies WHERE kind = 'everything'

@@ -5,6 +5,7 @@
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1; drop_n and
 -- drop_total are those of the drop. Levels are in pixels of the original grid.
 -- Source: protocol section 2 "Randomness"; the paper's drops: protocol section 8.
+-- Empty: the study has only strategies of kind `everything`, which is not displaced.
 WITH scored AS (
     SELECT
         model, strategy, selection, jitter_lo, jitter_hi, subject_id, structure, modality,

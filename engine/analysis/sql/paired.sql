@@ -5,6 +5,7 @@
 -- modality after the moments below are summed up. Objects that changed most: `paired_objects`.
 -- Moments: one row per subject; total = sum of gains, -1..1; expected = objects in the study.
 -- Source: protocol sections 3, 6 and 7.
+-- Empty: the study has one model; a comparison needs two that share a strategy.
 WITH population AS (
     SELECT o.structure, c.modality, count(*) AS expected
     FROM objects o JOIN slices l USING (slice_id) JOIN cases c USING (case_id)

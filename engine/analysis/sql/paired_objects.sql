@@ -2,6 +2,7 @@
 -- The 20 largest changes of Dice, up or down, for every two models, strategy and selection; level
 -- (0,0), trial 0; rank 1 is the largest, ties by object_id; gain = dice_model - dice_baseline.
 -- Source: protocol section 3; the same pairs as in `paired`.
+-- Empty: no two models of the study have scored the same object.
 WITH ranked AS (
     SELECT
         *,

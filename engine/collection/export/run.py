@@ -11,7 +11,7 @@ from engine.collection.export.cases import StoredDataset, stored_datasets
 from engine.collection.export.coco import coco_writer
 from engine.collection.export.nnunet import nnunet_writer
 from engine.collection.export.report import ExportReport
-from engine.errors import UserError, nearest
+from engine.errors import UserError, nearest, system_words
 
 Write = Callable[[Path, ExportReport], None]
 Format = Callable[[StoredDataset], Write]
@@ -59,7 +59,7 @@ def export_collection(
         raise UserError(
             "cannot write the export",
             where=str(error.filename or folder),
-            got=error.strerror or str(error),
+            got=system_words(error),
             remedy="choose another --out",
         ) from error
     return report
