@@ -13,7 +13,7 @@ from hypothesis import settings
 from object_store import serve_s3
 
 # Ray's workers step back behind all other processes: beside busy tests they would hardly begin.
-os.environ.setdefault("RAY_worker_niceness", "0")  # noqa: SIM112  Ray spells it so
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 # No test judges time: on a busy machine the first example waits for a compiler or a disk.
 settings.register_profile("samscope", deadline=None)
