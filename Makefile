@@ -31,7 +31,7 @@ demo: $(VENV)/runtime.stamp  ## the main job on the embedded phantoms, start to 
 	echo "make demo took $$(( $$(date +%s) - start )) s without the installation"
 
 test: $(VENV)/dev.stamp  ## the whole suite, at most 10 minutes on 2 cores
-	@start=$$(date +%s); $(BIN)/python -m pytest -m 'not long' -n $(WORKERS) --dist loadfile --durations=10 && \
+	@start=$$(date +%s); $(BIN)/python -m pytest -m 'not long' -n $(WORKERS) --no-loadscope-reorder --durations=10 && \
 	echo "make test took $$(( $$(date +%s) - start )) s without the installation"
 
 test-long: $(VENV)/dev.stamp  ## tests that take minutes each (randomly initialised vit_b and the like)

@@ -1,4 +1,4 @@
-"""Fixtures every room's tests share."""
+"""Fixtures every room's tests share, and who runs which file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from browsers import chromium
 from hypothesis import settings
+from object_store import serve_s3
+
+# Ray's workers step back behind all other processes: beside busy tests they would hardly begin.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 from engine.results.query import has_database, run_sql
 from engine.results.schema import database_version
@@ -20,7 +24,52 @@ from engine.results.schema import database_version
 settings.register_profile("samscope", deadline=None)
 settings.load_profile("samscope")
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+FIRST = ("pipeline/test_run.py", "pipeline/test_chaos.py", "dashboard/test_dashboard_browser.py")
+"""What takes long: begun last, it would keep one process busy while the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = {TESTS / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: names.get(item.path, len(FIRST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file to a process, and all files that use `ray_session` to one: it starts one Ray."""
+    from xdist.scheduler import LoadFileScheduling
+
+    together = {
+        path.relative_to(ROOT).as_posix()
+        for path in TESTS.rglob("test_*.py")
+        if "ray_session" in path.read_text()
+    }
+
+    class OneRay(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "ray" if file in together else file
+
+    return OneRay(config, log)
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[str]:
+    """The address of a local Ray with two CPUs, whatever the machine has.
+
+    Its workers find sources that tests define, and buckets made while this object store is the
+    environment's.
+    """
+    import ray
+
+    homes = (ROOT, TESTS, TESTS / "collection")
+    with serve_s3():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(map(str, homes)))
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield ray.get_runtime_context().gcs_address
+        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

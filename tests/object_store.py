@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from moto.server import ThreadedMotoServer
+
+from engine.stores import LocalStore, ObjectStore
 
 _NUMBER = count()
 
@@ -31,21 +34,42 @@ def serve_s3() -> Iterator[str]:
     server.start()
     try:
         _, port = server.get_host_and_port()
-        endpoint, bucket = f"http://127.0.0.1:{port}", f"bucket{next(_NUMBER)}"
         with pytest.MonkeyPatch.context() as patch:
             for name, value in {
-                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
                 "AWS_ACCESS_KEY_ID": "testing",
                 "AWS_SECRET_ACCESS_KEY": "testing",
                 "AWS_REGION": "us-east-1",
             }.items():
                 patch.setenv(name, value)
-            request = urllib.request.Request(f"{endpoint}/{bucket}", method="PUT")
-            with urllib.request.urlopen(request):
-                pass
-            yield f"s3://{bucket}"
+            yield fresh_bucket()
     finally:
         server.stop()
+
+
+def fresh_bucket() -> str:
+    """The address of a new bucket on the server that the environment points to."""
+    bucket = f"bucket{next(_NUMBER)}"
+    address = f"{os.environ['AWS_ENDPOINT_URL']}/{bucket}"
+    with urllib.request.urlopen(urllib.request.Request(address, method="PUT")):
+        pass
+    return f"s3://{bucket}"
+
+
+def upload(folder: Path, address: str) -> None:
+    """Put every file of a folder under an address."""
+    store = ObjectStore(address)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            store.put(file.relative_to(folder).as_posix(), file.read_bytes())
+
+
+def contents(store: ObjectStore | LocalStore, folder: str = "") -> dict[str, bytes]:
+    """Every file below a folder of a store, by name."""
+    found = {name: store.get(name) for name in store.list(folder)}
+    for inner in store.folders(folder):
+        found.update(contents(store, inner))
+    return found
 
 
 @contextmanager

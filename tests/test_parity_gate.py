@@ -17,7 +17,6 @@ from engine.models.numerics import numerics_of
 from engine.parity_gate import OBJECTS, SLICES, hold_to_bound, stored_parity
 from engine.parity_sample import ModalityParity, ParitySample, comparable, measure_parity
 from engine.planning import Planning, plan_study, read_study
-from engine.results.query import run_sql
 from engine.study import ModelChoice
 
 STUDY = """\
@@ -157,30 +156,3 @@ def test_the_command_says_what_judges_bfloat16(
     assert "parity_bound of the study" in capsys.readouterr().out
     planned(collection, tmp_path, "precision: bfloat16\nparity_bound: 1\n")
     assert run(asked) == 0
-
-
-def test_a_run_in_bfloat16_under_a_bound(
-    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Refused, then let through, with what was measured in the database."""
-    out = tmp_path / "run"
-    asked = ["evaluate", str(tmp_path / "study.yaml"), "--collection", str(collection)]
-    asked += ["--out", str(out), "--actors", "1"]
-    planned(collection, tmp_path, "precision: bfloat16\nparity_bound: 1.0e-9\n")
-    assert run(asked) == 2
-    assert "further from the plain way" in capsys.readouterr().err
-    assert not list(out.glob("parts/**/*.parquet"))
-    planned(collection, tmp_path, "precision: bfloat16\nparity_bound: 0.5\n")
-    assert run(asked) == 0
-    (row,) = run_sql(out, "FROM parity").to_pylist()
-    (kept,) = json.loads((out / "parity.json").read_text())["rows"]
-    assert row == {name: kept[name] for name in row}
-    assert (row["model"], row["modality"], row["slices"], row["trials"]) == ("tiny", "CT", 2, 8)
-    (said,) = run_sql(
-        out, "SELECT precision, device, kernels, encode_batch, decode_batch FROM models"
-    ).to_pylist()
-    numerics = numerics_of("cpu", "bfloat16")
-    assert said == {
-        "precision": "bfloat16", "device": numerics.device, "kernels": numerics.kernels,
-        "encode_batch": 1, "decode_batch": 16,
-    }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
-from worlds import toy_collection, write_study
+from worlds import run_without_ray, toy_collection, write_study
 
 from engine.cli import run
 
@@ -27,8 +27,7 @@ jitter: {levels: [[0, 0], [0, 10]], trials: 1}
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tutorial")
     collection = toy_collection(folder / "c.zarr", cases=2, slices=1, unit_slices=1)
-    study, out = write_study(folder, STUDY), folder / "run"
-    assert run(["evaluate", str(study), "-c", str(collection), "--out", str(out)]) == 0
+    out = run_without_ray(write_study(folder, STUDY), collection, folder / "run")
     assert run(["report", str(out)]) == 0
     return out
 

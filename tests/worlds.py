@@ -9,6 +9,9 @@ import numpy as np
 from engine.collection.case import CuratedCase, Label, SourceFile
 from engine.collection.ingest import ingest_cases
 from engine.collection.source import DatasetInfo
+from engine.models.numerics import numerics_of
+from engine.planning import plan_study, read_study
+from engine.runs import RunDir, finalise
 
 INFO = DatasetInfo("toy", "Toy", "CC0", "made by tests", 1, "0" * 64, "0" * 64)
 
@@ -60,6 +63,13 @@ strategies:
 jitter: {levels: [[0, 0], [0, 10]], trials: 2}
 """
 
+ONLY_FAKE = """\
+name: toy
+models: [{name: fake, model: FAKE}]
+strategies: [everything, point_1, box]
+jitter: {levels: [[0, 0], [0, 10]], trials: 2}
+"""
+
 
 def write_study(folder: Path, text: str = STUDY, fake: str = "") -> Path:
     """A study file and the YAML of its fake model."""
@@ -69,3 +79,18 @@ def write_study(folder: Path, text: str = STUDY, fake: str = "") -> Path:
     path = folder / "study.yaml"
     path.write_text(text.replace("FAKE", str(model)))
     return path
+
+
+def run_without_ray(study: Path, collection: Path, out: Path) -> Path:
+    """A run by a plain loop over its units in this process: what Ray's must be equal to."""
+    from engine.pipeline.actor import Assignment, EvaluatorActor
+    from engine.pipeline.datasource import read_unit
+
+    planning = plan_study(read_study(study), collection, numerics_of("cpu"))
+    plan, run = planning.plan, RunDir.prepare(out, collection)
+    run.begin(plan.study)
+    evaluate = EvaluatorActor(Assignment(plan.study, "cpu", str(out), plan.cards, plan.numerics))
+    for task in plan.units:
+        evaluate(read_unit(str(collection), task.pack()))
+    finalise(run, planning)
+    return out

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from object_store import contents, fresh_bucket, upload
+from raw_makers import nifti, recipe, series
 from ray.exceptions import OutOfMemoryError
 from stored_makers import (
     Npz,
@@ -29,27 +31,23 @@ from stored_makers import (
 
 from engine.collection import ingest as ingest_module
 from engine.collection.case import CuratedCase
-from engine.collection.ingest import ingest_source
+from engine.collection.ingest import ingest, ingest_source
 from engine.collection.place import open_for_writing
 from engine.collection.pool import WorkerDiedError
 from engine.collection.raw_folder import LocalFolder
 from engine.collection.reading import read_slices
 from engine.pipeline import pool as pool_module
 from engine.pipeline.pool import RayPool, ray_pool
-from engine.stores import LocalStore
+from engine.stores import LocalStore, ObjectStore
 from engine.study import Runtime
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[RayPool]:
-    """Workers must find the sources these tests define."""
-    here = Path(__file__).resolve().parent
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent.parent)]))
-        with ray_pool(Runtime(), 2) as found:
-            yield found
+def pool(ray_session: str) -> Iterator[RayPool]:
+    with ray_pool(Runtime(), 2) as found:
+        yield found
 
 
 class Deadly(NpzFolder):
@@ -175,6 +173,23 @@ def test_errors_of_a_reader_travel_back_as_rows(tmp_path: Path, pool: RayPool) -
     assert (report.stored, report.refused) == (1, 2)
     reasons = {r["case_id"]: r["reason"] for r in tables(out)["exclusions"] if not r["slice_id"]}
     assert reasons == {"ds/bad": "truncated_file", "ds/bug": "unreadable_file"}
+
+
+def test_workers_read_from_and_write_to_a_bucket(tmp_path: Path, pool: RayPool) -> None:
+    """They share no disk with the driver: finished arrays travel back as bytes."""
+    raw, root = tmp_path / "raw", fresh_bucket()
+    for n in range(3):
+        nifti(raw / f"i/{n}.nii.gz", np.full((4, 5, 3), n, np.int16))
+        nifti(raw / f"l/{n}.nii.gz", np.ones((4, 5, 3), np.uint8))
+    upload(raw, f"{root}/raw")
+    about = recipe(
+        series("i/{case}.nii.gz", {"file": "l/{case}.nii.gz", "kind": "mask", "structure": "s"})
+    )
+    alone = ingest(about, f"{root}/raw", tmp_path / "c.zarr")
+    assert ingest(about, f"{root}/raw", f"{root}/c.zarr", pool=pool) == alone
+    assert alone.stored == 3
+    ours = contents(LocalStore(tmp_path / "c.zarr"))
+    assert contents(ObjectStore(f"{root}/c.zarr")) == ours
 
 
 def test_ray_starts_with_the_first_task_only(tmp_path: Path, monkeypatch: Any) -> None:

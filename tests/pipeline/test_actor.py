@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from worlds import write_study
+from worlds import ONLY_FAKE, write_study
 
 import engine.evaluate
 import engine.pipeline.actor
@@ -37,12 +37,6 @@ from engine.rows import CellRows
 from engine.runs import RunDir, finalise
 from engine.study import Runtime
 
-STUDY = """\
-name: toy
-models: [{name: fake, model: FAKE}]
-strategies: [everything, point_1, box]
-jitter: {levels: [[0, 0], [0, 10]], trials: 2}
-"""
 TRIALS = 4 * (1 + 3 + 3)
 """Of a unit: 2 slices with 2 objects; Everything once, two prompted strategies three times."""
 
@@ -107,7 +101,7 @@ class Desk:
 
 @pytest.fixture
 def desk(collection: Path, tmp_path: Path) -> Desk:
-    study = read_study(write_study(tmp_path, STUDY))
+    study = read_study(write_study(tmp_path, ONLY_FAKE))
     run = RunDir.prepare(tmp_path / "run", collection)
     run.begin(study)
     return Desk(plan_study(study, collection, numerics_of("cpu")), run)
@@ -388,7 +382,7 @@ def test_other_numerics_than_planned_are_refused(desk: Desk) -> None:
 
 
 @pytest.mark.ray
-def test_why_a_worker_stops_reaches_the_driver_in_words(desk: Desk) -> None:
+def test_why_a_worker_stops_reaches_the_driver_in_words(ray_session: str, desk: Desk) -> None:
     """Of an exception Ray brings neither type nor cause: it would look like a bug of ours."""
     given, tasks = desk.assignment(), desk.planning.plan.units
     wrong = replace(given, numerics=replace(given.numerics, kernels="torch-0.0"))

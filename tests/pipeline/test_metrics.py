@@ -55,7 +55,7 @@ def scraped(worker: str) -> dict[str, float]:
     return found
 
 
-def test_a_node_shows_what_its_evaluators_did(ray_session: None) -> None:
+def test_a_node_shows_what_its_evaluators_did(ray_session: str) -> None:
     actor = Counting.remote()
     worker = ray.get(actor.count.remote())
     deadline = time.monotonic() + 120  # Ray exports every ten seconds

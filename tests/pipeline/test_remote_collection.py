@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from object_store import serve_s3
-from rich.console import Console
-from worlds import toy_collection
+from object_store import fresh_bucket
+from worlds import ONLY_FAKE, toy_collection, write_study
 
-from engine.pipeline.run import run_study
+from engine.cli import run
 from engine.results.query import run_sql
-from engine.study import Runtime
 
 pytestmark = pytest.mark.ray
-
-STUDY = """\
-name: toy
-models: [{name: fake, model: fake}]
-strategies: [point_1, box]
-"""
 
 
 @pytest.mark.timeout(240)
 def test_the_same_results_from_a_bucket(
-    ray_session: None, tmp_path: Path, console: Console
+    ray_session: str, plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = tmp_path / "study.yaml"
-    study.write_text(STUDY)
-    here = toy_collection(tmp_path / "toy.zarr")
-    run_study(study, here, tmp_path / "here", Runtime(actors=1), console)
-    with serve_s3() as bucket:
-        there = f"{bucket}/toy.zarr"
-        toy_collection(there)  # type: ignore[arg-type]
-        command = ["evaluate", str(study), "--collection", there, "--out", str(tmp_path / "there")]
-        for _ in range(2):  # the second finds everything done, and knows the place again
-            done = subprocess.run(
-                [sys.executable, "-m", "engine", *command], capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-    assert "0 units of 6 evaluated" in done.stdout
-    rows = "FROM results ORDER BY ALL"
-    assert run_sql(tmp_path / "there", rows).equals(run_sql(tmp_path / "here", rows))
-    place = run_sql(tmp_path / "there", "SELECT collection_path FROM runs").to_pylist()
-    assert place[0]["collection_path"] == there
+    """By words of the command line; the second finds everything done, and knows the place."""
+    collection, out = f"{fresh_bucket()}/toy.zarr", tmp_path / "there"
+    toy_collection(collection)  # type: ignore[arg-type]
+    study = write_study(tmp_path, ONLY_FAKE)
+    for _ in range(2):
+        assert run(["evaluate", str(study), "-c", collection, "--out", str(out)]) == 0
+    assert "0 units of 6 evaluated" in capsys.readouterr().out
+    for table in ("results", "overlaps", "objects"):
+        rows = f"FROM main.{table} ORDER BY ALL"
+        assert run_sql(out, rows).equals(run_sql(plain, rows)), table
+    place = run_sql(out, "SELECT collection_path FROM runs").to_pylist()
+    assert place[0]["collection_path"] == collection

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from object_store import serve_s3
+from object_store import fresh_bucket
 from rich.console import Console
-from worlds import write_study
+from worlds import ONLY_FAKE, write_study
 
 from engine.cli import run
 from engine.commands.report import report_command
@@ -35,19 +33,12 @@ from engine.stores import ObjectStore, Url
 from engine.study import Runtime
 
 TABLES = ("results", "overlaps", "failures", "coverage", "objects", "final_results")
-STUDY = """\
-name: toy
-models: [{name: fake, model: FAKE}]
-strategies: [everything, point_1, box]
-jitter: {levels: [[0, 0], [0, 10]], trials: 2}
-"""
 LEASE_S = 4.0
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    with serve_s3() as address:
-        yield address
+def bucket(ray_session: str) -> str:
+    return fresh_bucket()
 
 
 @pytest.fixture
@@ -56,37 +47,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "engine", *words]
-
-
-def own_ray() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-
-
 @pytest.mark.ray
 @pytest.mark.timeout(300)
 def test_a_run_in_a_bucket_killed_refused_and_resumed(
-    ray_session: None,
+    ray_session: str,
     bucket: str,
     collection: Path,
+    plain: Path,
     tmp_path: Path,
     console: Console,
     cache: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """How slowly a model answers is no part of an identity."""
-    study = write_study(tmp_path, STUDY)
-    run_study(study, collection, tmp_path / "here", Runtime(actors=1), console)
+    study = write_study(tmp_path, ONLY_FAKE, fake="seconds_per_slice: 4\n")
     there = Url(f"{bucket}/runs/one")
     words = [
         "evaluate", str(study), "--collection", str(collection), "--out", there,
         "--actors", "1", "--lease", str(LEASE_S),
     ]  # fmt: skip
-    write_study(tmp_path, STUDY, fake="seconds_per_slice: 8\n")
     driver = subprocess.Popen(
-        command(*words), env=own_ray(), start_new_session=True, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "engine", *words, "--address", ray_session],
+        start_new_session=True, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     try:
         wait_for_manifests(there, 4, driver)
         status_command(there)
@@ -101,14 +84,14 @@ def test_a_run_in_a_bucket_killed_refused_and_resumed(
     status_command(there)
     assert "dead: its driver, process" in capsys.readouterr().out
 
-    write_study(tmp_path, STUDY)
-    again = subprocess.run(command(*words), capture_output=True, text=True, env=own_ray())
-    assert again.returncode == 0, again.stderr
-    assert "of 6 evaluated" in again.stdout
-    assert "6 units of 6" not in again.stdout
+    write_study(tmp_path, ONLY_FAKE)
+    assert run(words) == 0
+    said = capsys.readouterr().out
+    assert "of 6 evaluated" in said
+    assert "6 units of 6" not in said
     for table in TABLES:
         rows = f"FROM main.{table} ORDER BY ALL"
-        assert run_sql(there, rows).equals(run_sql(tmp_path / "here", rows)), table
+        assert run_sql(there, rows).equals(run_sql(plain, rows)), table
 
     status_command(there)
     assert "finished" in capsys.readouterr().out
@@ -160,7 +143,7 @@ class Desk:
 
 @pytest.fixture
 def desk(bucket: str, collection: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
-    study = read_study(write_study(tmp_path, STUDY))
+    study = read_study(write_study(tmp_path, ONLY_FAKE))
     run = RunDir.prepare(Url(f"{bucket}/{request.node.name}"), collection)
     run.begin(study)
     return Desk(plan_study(study, collection, numerics_of("cpu")), run)

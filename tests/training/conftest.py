@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 from training.small import one_thread
 from worlds import toy_collection
 
@@ -21,14 +20,3 @@ def _one_thread() -> Iterator[None]:
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four subjects of three slices with two objects each."""
     return toy_collection(tmp_path_factory.mktemp("toys") / "toy.zarr", cases=4, slices=3)
-
-
-@pytest.fixture(scope="session")
-def own_ray() -> Iterator[None]:
-    """A local Ray with two CPUs, or the one that another room's tests have started."""
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()

@@ -17,7 +17,7 @@ from engine.errors import UserError
 from engine.training.distributed import Workers, local_workers, train_on_workers
 from engine.training.loop import Event
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("own_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 
 
 def our_workers() -> Iterator[int]:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
+from types import ModuleType
+
 import pytest
 import torch
-from monai.losses import DiceCELoss, FocalLoss
 
 from engine.training.config import Loss
 from engine.training.losses import FOCAL_WEIGHT, iou_of, mask_losses, prompt_losses
+
+
+@pytest.fixture(scope="module")
+def referees() -> ModuleType:
+    """Imported by whoever runs these tests: it takes seconds, and warns of its dependencies."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import monai.losses
+
+    return monai.losses
 
 
 @pytest.fixture
@@ -22,9 +34,9 @@ def drawn() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     )
 
 
-def test_dice_ce_is_monais(drawn: tuple[torch.Tensor, ...]) -> None:
+def test_dice_ce_is_monais(referees: ModuleType, drawn: tuple[torch.Tensor, ...]) -> None:
     logits, _, target = drawn
-    referee = DiceCELoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
+    referee = referees.DiceCELoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
     found = mask_losses(logits, target, "dice_ce")
     for n in range(3):
         for token in range(4):
@@ -32,9 +44,9 @@ def test_dice_ce_is_monais(drawn: tuple[torch.Tensor, ...]) -> None:
             assert float(found[n, token]) == pytest.approx(float(expected), abs=1e-5)
 
 
-def test_focal_is_monais(drawn: tuple[torch.Tensor, ...]) -> None:
+def test_focal_is_monais(referees: ModuleType, drawn: tuple[torch.Tensor, ...]) -> None:
     logits, _, target = drawn
-    focal = FocalLoss(gamma=2.0, alpha=0.25)
+    focal = referees.FocalLoss(gamma=2.0, alpha=0.25)
     dice_ce = mask_losses(logits, target, "dice_ce")
     found = mask_losses(logits, target, "focal_dice")
     for n in range(3):
