@@ -95,7 +95,10 @@ def kinds(size: int) -> list[tuple[str, Mask, Mask]]:
             (f"blob, {share:.0%} speckled", truth, truth ^ (noise[0] < share))
             for share in (0.02, 0.1)
         ),
-        ("noise", noise[0] < 0.5, noise[1] < 0.5),
+        *(
+            (f"noise against noise, {share:.0%}", noise[0] < share, noise[1] < share)
+            for share in (0.05, 0.2, 0.5, 0.9)
+        ),
     ]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from engine.scoring.score import score_batch, score_trial
     from engine.scoring.selection import highest_dice, highest_predicted_iou, select
 
-ALGORITHM_VERSION = 3
+ALGORITHM_VERSION = 4
 """Raised whenever a score of unchanged masks would change; part of every identity."""
 
 __all__ = [

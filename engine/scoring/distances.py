@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
-from engine.scoring import border_kernels, nearest_kernels
+from engine.scoring import border_kernels, crowd_kernels, nearest_kernels
 from engine.scoring.counts import Mask, TruthRegion, check_mask
 
 Spacing = tuple[float | None, float | None]
 """(row, column) spacing in mm: the height and width of a pixel; None where unknown."""
 
 MANY = 64
-"""A border is crowded with more than one pixel for that many of the slice."""
+"""A border is dense with more than one pixel for that many of the slice, or of its bounds."""
+
+OUTLINES = 2
+"""With more pixels than that many times its bounds' outline, a border is none of a single shape."""
 
 LEAST_MM, MOST_MM = 1e-9, 1e9
 """Bounds of a pixel's sides; squares and sums of float64 stay finite within them."""
-
-FEW = 32
-"""Few are looking where a border has less than one pixel for that many of the other's bounds."""
 
 TIE = 1e-9
 """Relative slack of the millimetre tolerance, so that a distance equal to it up to the rounding of
@@ -81,10 +81,29 @@ class Border:
             return None
         return cls(*border_kernels.border_map(frozen, y0, y1, x0, x1), y0, y1, x0, x1)
 
+    @property
+    def crowded(self) -> bool:
+        """Whether there is a border pixel almost everywhere within the bounds, as in noise."""
+        around = 2 * (self.y1 - self.y0 + self.x1 - self.x0 + 2)
+        return self.count > OUTLINES * around and self.count * MANY > self.pixels.size
+
     def column_distance(self, y0: int, y1: int) -> NDArray[np.int32]:
         """int32[y1-y0+1, x1-x0+1]: rows to the nearest border pixel, from row y0 to row y1."""
         width = self.x1 - self.x0 + 1
         return border_kernels.column_distance(self.pixels, width, self.y0 - y0, y1 - self.y1)
+
+    def tally_among(self, crowd: Border) -> NDArray[np.int64]:
+        """How many pixels have their nearest of `crowd` that far off, by squared distance.
+
+        Empty where some pixel has none within `crowd_kernels.REACH`.
+        """
+        reach = crowd_kernels.REACH
+        window = (self.y0 - reach, self.y1 + reach, self.x0 - reach, self.x1 + reach)
+        asking, others = (
+            crowd_kernels.packed(border.pixels, border.y0, border.x0, window)
+            for border in (self, crowd)
+        )
+        return crowd_kernels.tally_among(asking, others, crowd_kernels.words_a_row(window))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +189,7 @@ class TruthBorder:
         if other is None:
             return self.of_nothing()
         comparison = _Comparison(self, other)
-        pixels = _Summary.of(*comparison.squares())
+        pixels = comparison.in_pixels()
         nsd = pixels.share_within(self.limit_sq_px)
         if self.spacing_mm is None:
             return Distances(*pixels.distances, nsd)
@@ -181,7 +200,7 @@ class TruthBorder:
             hausdorff, hd95, assd = pixels.distances
             scaled = (hausdorff * row, hd95 * row, assd * row)
             return Distances(*pixels.distances, nsd, *scaled, nsd_mm)
-        mm = _Summary.of(*comparison.stretched(row * row, column * column))
+        mm = comparison.stretched(row * row, column * column)
         return Distances(*pixels.distances, nsd, *mm.distances, mm.share_within(limit**2))
 
     def of_nothing(self) -> Distances:
@@ -218,23 +237,28 @@ class _Comparison:
         """Column distances of the prediction, over all rows in which either border lies."""
         return self.other.column_distance(self._top, max(self.truth.border.y1, self.other.y1))
 
-    def squares(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Squared distances in pixels, prediction to truth and truth to prediction."""
-        return self.truth.squares_to(self.other), self._back()
+    def in_pixels(self) -> _Summary:
+        """Distances in pixels, prediction to truth and truth to prediction."""
+        return _Summary(self._there(), self._back())
 
-    def _back(self) -> NDArray[np.int32]:
+    def _there(self) -> _Way:
+        # A crowd asking a crowd: no look-ups. Else what is prepared of the truth is faster.
+        if self.other.crowded and self.truth.border.crowded:
+            tally = self.other.tally_among(self.truth.border)
+            if tally.size:
+                return _Way.of_tally(tally)
+        return _Way.of(self.truth.squares_to(self.other))
+
+    def _back(self) -> _Way:
         truth, other = self.truth.border, self.other
+        if other.crowded:
+            tally = truth.tally_among(other)
+            if tally.size:
+                return _Way.of_tally(tally)
         place = (truth.pixels, truth.y0, truth.x0, truth.count)
-        # Among the pixels of a speckled prediction the nearest is soon found, and few look for it.
-        if other.count * MANY > other.pixels.size > truth.count * FEW:
-            near = nearest_kernels.nearest_sq_among(*place, other.pixels, other.y0, other.x0)
-            if near.size:
-                return near
-        return nearest_kernels.nearest_sq(*place, self._field, self._top, other.x0)
+        return _Way.of(nearest_kernels.nearest_sq(*place, self._field, self._top, other.x0))
 
-    def stretched(
-        self, row_sq: float, column_sq: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def stretched(self, row_sq: float, column_sq: float) -> _Summary:
         """The same where a pixel is that high and wide, squared."""
         truth, other = self.truth.border, self.other
         nearest = nearest_kernels.nearest_sq_stretched
@@ -246,52 +270,83 @@ class _Comparison:
             truth.pixels, truth.y0, truth.x0, truth.count,
             self._field, self._top, other.x0, row_sq, column_sq,
         )  # fmt: skip
-        return there, back
+        return _Summary(_Way.of(there), _Way.of(back))
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Squared distances one way, as few numbers as there are different ones.
+
+    Ascending, so that a sum does not depend on the order in which pixels were visited.
+
+    Attributes:
+        squares: number[n], ascending, no two equal.
+        upto: int64[n], how many of the distances are that or shorter.
+    """
+
+    squares: NDArray[Any]
+    upto: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, squares: NDArray[Any]) -> _Way:
+        """From one squared distance a pixel, in any order."""
+        ascending = np.sort(squares)
+        last = np.append(np.flatnonzero(ascending[1:] != ascending[:-1]), len(ascending) - 1)
+        return cls(ascending[last], last + 1)
+
+    @classmethod
+    def of_tally(cls, tally: NDArray[np.int64]) -> _Way:
+        """From the number of pixels by squared distance."""
+        squares = np.flatnonzero(tally)
+        return cls(squares, tally[squares].cumsum())
+
+    @property
+    def count(self) -> int:
+        return int(self.upto[-1])
+
+    @property
+    def total(self) -> float:
+        """Sum of the distances."""
+        return float((np.sqrt(self.squares) * np.diff(self.upto, prepend=0)).sum())
+
+    @property
+    def percentile_95(self) -> float:
+        """Linear interpolation between the two distances around it."""
+        position = 0.95 * (self.count - 1)
+        below = int(position)
+        low, high = (
+            math.sqrt(self.squares[np.searchsorted(self.upto, min(k, self.count - 1), "right")])
+            for k in (below, below + 1)
+        )
+        return low + (high - low) * (position - below)
+
+    def within(self, limit_sq: float) -> int:
+        """How many squared distances are <= `limit_sq`."""
+        place = int(np.searchsorted(self.squares, limit_sq, "right"))
+        return int(self.upto[place - 1]) if place else 0
 
 
 @dataclass(frozen=True, eq=False)
 class _Summary:
-    """Squared distances both ways, number[n] and number[m], each ascending.
+    """Both ways, prediction to truth and truth to prediction."""
 
-    Sorted, so that a sum does not depend on the order in which pixels were visited.
-    """
-
-    there: NDArray[Any]
-    back: NDArray[Any]
-
-    @classmethod
-    def of(cls, there: NDArray[Any], back: NDArray[Any]) -> _Summary:
-        """Sort both."""
-        return cls(np.sort(there), np.sort(back))
+    there: _Way
+    back: _Way
 
     @property
     def distances(self) -> tuple[float, float, float]:
         """(Hausdorff, HD95, ASSD)."""
         there, back = self.there, self.back
-        total = np.sqrt(there).sum() + np.sqrt(back).sum()
         return (
-            math.sqrt(max(there[-1], back[-1])),
-            max(percentile_95(there), percentile_95(back)),
-            float(total) / (len(there) + len(back)),
+            math.sqrt(max(there.squares[-1], back.squares[-1])),
+            max(there.percentile_95, back.percentile_95),
+            (there.total + back.total) / (there.count + back.count),
         )
 
     def share_within(self, limit_sq: float) -> float:
         """Share of both ways' squared distances that are <= `limit_sq`."""
-        limit: Any = limit_sq
-        if self.there.dtype == np.int32:  # or all of them would be made floats to be compared
-            limit = np.int32(min(limit_sq, nearest_kernels.NOWHERE))
-        near = sum(int(np.searchsorted(way, limit, "right")) for way in (self.there, self.back))
-        return near / (len(self.there) + len(self.back))
-
-
-def percentile_95(ascending: NDArray[Any]) -> float:
-    """95th percentile, linear interpolation, of the roots of ascending squares."""
-    position = 0.95 * (len(ascending) - 1)
-    below = int(position)
-    low = math.sqrt(ascending[below])
-    if below + 1 == len(ascending):
-        return low
-    return low + (math.sqrt(ascending[below + 1]) - low) * (position - below)
+        there, back = self.there, self.back
+        return (there.within(limit_sq) + back.within(limit_sq)) / (there.count + back.count)
 
 
 def _known(border: Border | None) -> Border:

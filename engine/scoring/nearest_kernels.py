@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import compiled
+from engine.scoring.bits import gathered, lowest
 from engine.scoring.border_kernels import FAR, Bytes, Field
 
 Floats = NDArray[np.float64]
@@ -24,9 +25,6 @@ LONGEST = 25_000
 
 NOWHERE = 2 * LONGEST * LONGEST + 1
 """Square of the column distance where a column has no border pixel; above any distance."""
-
-REACH = 16
-"""How far `nearest_sq_among` looks."""
 
 NEAR = 8
 """Columns to each side that a crowded row tries before it sweeps."""
@@ -46,8 +44,8 @@ def nearest_sq(
     Returns:
         Row-major.
     """
-    result = np.empty(count + 8, np.int32)
-    columns = np.empty(border.shape[1] + 8, np.int64)
+    result = np.empty(count, np.int32)
+    columns = np.empty(border.shape[1], np.int64)
     whole_row = np.empty(border.shape[1], np.int32)
     line = np.empty(field.shape[1], np.int32)
     envelope = _envelope(field.shape[1])
@@ -65,55 +63,7 @@ def nearest_sq(
             for i in range(n):
                 result[found + i] = _lone(columns[i] + shift, line)
         found += n
-    return result[:count]
-
-
-@compiled
-def nearest_sq_among(
-    border: Bytes, y0: int, x0: int, count: int, other: Bytes, other_y0: int, other_x0: int
-) -> Squares:
-    """`nearest_sq` by looking around each pixel in the other border itself; it needs no field.
-
-    Args:
-        other: uint8[y, x] of `border_map` of the other border, its first pixel at
-            (other_y0, other_x0).
-
-    Returns:
-        Row-major; empty where some pixel has no other within REACH: then a field is needed.
-    """
-    result = np.empty(count + 8, np.int32)
-    columns = np.empty(border.shape[1] + 8, np.int64)
-    found = 0
-    for y in range(len(border)):
-        n = _columns(border[y], columns)
-        for i in range(n):
-            nearest = _around(y + y0 - other_y0, columns[i] + x0 - other_x0, other)
-            if nearest > REACH * REACH:
-                return result[:0]
-            result[found + i] = nearest
-        found += n
-    return result[:count]
-
-
-@compiled
-def _around(y: int, x: int, other: Bytes) -> np.int32:
-    """Squared distance from (y, x) to the nearest pixel of `other`; more than REACH^2: farther."""
-    height, width = other.shape
-    best = REACH * REACH + 1
-    down = 0
-    while down * down < best:
-        for row in (y - down, y + down):
-            if 0 <= row < height:
-                across = 0
-                while across * across + down * down < best:
-                    left, right = x - across, x + across
-                    if (0 <= left < width and other[row, left]) or (
-                        0 <= right < width and other[row, right]
-                    ):
-                        best = across * across + down * down
-                    across += 1
-        down += 1
-    return np.int32(best)
+    return result
 
 
 @compiled
@@ -134,8 +84,8 @@ def square_map(field: Field, field_x0: int, width: int) -> Squares:
 @compiled
 def looked_up(border: Bytes, y0: int, x0: int, count: int, squares: Squares) -> Squares:
     """int32[count]: values of `square_map` at the pixels of a border, row-major."""
-    result = np.empty(count + 8, np.int32)
-    columns = np.empty(border.shape[1] + 8, np.int64)
+    result = np.empty(count, np.int32)
+    columns = np.empty(border.shape[1], np.int64)
     found = 0
     for y in range(len(border)):
         n = _columns(border[y], columns)
@@ -143,31 +93,20 @@ def looked_up(border: Bytes, y0: int, x0: int, count: int, squares: Squares) -> 
         for i in range(n):
             result[found + i] = line[columns[i] + x0]
         found += n
-    return result[:count]
+    return result
 
 
 @compiled
 def _columns(line: Bytes, columns: Ints) -> int:
-    """Write the columns of a row's pixels and return how many; 8 elements of room are needed."""
+    """Write the columns of a row's pixels and return how many."""
     words = line.view(np.uint64)
-    busy = 0
-    for word in range(len(words)):
-        busy += words[word] != 0
     found = 0
-    # A branch for each word costs more than it saves once it cannot be foreseen.
-    if busy > len(words) // 4:
-        return _columns_of(line, 0, len(line), columns, 0)
-    for word in range(len(words)):
-        if words[word] != 0:
-            found = _columns_of(line, 8 * word, 8 * word + 8, columns, found)
-    return found
-
-
-@compiled
-def _columns_of(line: Bytes, first: int, last: int, columns: Ints, found: int) -> int:
-    for x in range(first, last):
-        columns[found] = x  # overwritten by the next unless this is a pixel: no branch
-        found += line[x]
+    for first in range(0, len(words), 8):
+        bits = gathered(words[first : first + 8])
+        while bits != 0:
+            columns[found] = 8 * first + int(lowest(bits))
+            found += 1
+            bits &= bits - np.uint64(1)
     return found
 
 
@@ -282,7 +221,7 @@ def nearest_sq_stretched(
     row_sq, column_sq: squared height and width of a pixel.
     """
     result = np.empty(count, np.float64)
-    columns = np.empty(border.shape[1] + 8, np.int64)
+    columns = np.empty(border.shape[1], np.int64)
     scratch = np.empty((3, field.shape[1]), np.float64)
     found = 0
     for y in range(len(border)):

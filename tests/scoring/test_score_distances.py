@@ -18,8 +18,8 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 from engine.compiled import compiled
 from engine.errors import SamscopeError
 from engine.results.schema import DISTANCES
-from engine.scoring import Distances, TruthBorder, border_kernels, nearest_kernels
-from engine.scoring.distances import Border, _Comparison, percentile_95
+from engine.scoring import Distances, TruthBorder, border_kernels, crowd_kernels, nearest_kernels
+from engine.scoring.distances import Border, _Comparison, _Way
 
 PAIRS = shapes().flatmap(lambda s: st.tuples(not_empty(s), masks(s)))
 SPACINGS = st.one_of(
@@ -166,12 +166,12 @@ def test_any_memory_layout_and_one_compiled_signature() -> None:
             nearest_kernels,
             (
                 "nearest_sq",
-                "nearest_sq_among",
                 "nearest_sq_stretched",
                 "square_map",
                 "looked_up",
             ),
         ),
+        (crowd_kernels, ("tally_among",)),
     ):
         for name in names:
             assert len(getattr(room, name).signatures) == 1, name
@@ -195,9 +195,17 @@ def test_kernels_work_where_nothing_can_be_kept(
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=300))
 def test_percentile_of_any_sample(values: list[int]) -> None:
     """numpy's linear interpolation, with ties."""
-    squares = np.sort(np.array(values, np.int32))
+    squares = np.array(values, np.int32)
     expected = np.percentile(np.sqrt(squares), 95)
-    assert percentile_95(squares) == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    found = _Way.of(squares)
+    assert found.percentile_95 == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    assert found.total == pytest.approx(np.sqrt(squares).sum())
+    for limit in (-1, 0, 200, 200.5, 400):
+        assert found.within(limit) == (squares <= limit).sum()
+    tallied = _Way.of_tally(np.bincount(squares))
+    assert tallied.total == found.total
+    assert np.array_equal(_squares(tallied), np.sort(squares))
+    assert np.array_equal(_squares(found), np.sort(squares))
 
 
 def test_no_order_of_pixels_moves_a_digit() -> None:
@@ -235,31 +243,53 @@ def _known(border: Border | None) -> Border:
     return border
 
 
-def _among(border: Border, other: Border) -> Any:
-    near = nearest_kernels.nearest_sq_among(
-        border.pixels, border.y0, border.x0, border.count, other.pixels, other.y0, other.x0
-    )
-    return near if near.size else None
+def _squares(way: _Way) -> Any:
+    """One squared distance a pixel, ascending."""
+    return np.repeat(way.squares, np.diff(way.upto, prepend=0))
 
 
-@pytest.mark.parametrize(("share", "near"), [(0.1, True), (0.02, True), (0.0, False)])
-def test_few_pixels_look_among_the_speckles_of_a_prediction(
-    share: float, near: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("true", "share", "asked", "settled"),
+    [
+        (None, 0.1, 1, 1),
+        (None, 0.06, 1, 1),
+        (None, 0.0, 0, 0),  # a disc against a disc
+        (0.5, 0.5, 2, 2),
+        (0.06, 0.06, 2, 2),
+        (0.5, 0.003, 0, 0),  # too few to be a crowd
+    ],
+)
+def test_a_crowd_is_asked_without_its_distances(
+    true: float | None, share: float, asked: int, settled: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it pays, the truth's pixels find the prediction's without its distances."""
+    """Where it pays, and only there; the squares are those of a distance transform."""
     rows, columns = np.ogrid[:200, :220]
-    truth = np.hypot(rows - 90, columns - 100) < 30
-    pred = truth ^ (np.random.default_rng(0).random((200, 220)) < share)
-    asked = []
-    real = nearest_kernels.nearest_sq_among
-    monkeypatch.setattr(nearest_kernels, "nearest_sq_among", lambda *a: asked.append(1) or real(*a))
-    there, back = _Comparison(
-        TruthBorder.from_mask(truth), _known(Border.from_mask(pred))
-    ).squares()
-    assert bool(asked) == near
+    noise = np.random.default_rng(0).random((2, 200, 220))
+    truth = np.hypot(rows - 90, columns - 100) < 30 if true is None else noise[0] < true
+    pred = (truth if true is None else np.zeros_like(truth)) ^ (noise[1] < share)
+    assert _tallies(truth, pred, monkeypatch) == (asked, settled)
+
+
+def test_a_crowd_too_far_away_is_asked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).random((200, 220)) < 0.3
+    truth, pred = np.zeros_like(noise), noise.copy()
+    truth[80:90, 190:200] = True
+    pred[:, 150:] = False
+    assert _tallies(truth, pred, monkeypatch) == (1, 0)
+
+
+def _tallies(truth: Mask, pred: Mask, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """How often a crowd was asked, and had all answers; the squares are a distance transform's."""
+    tallies: list[Any] = []
+    real = Border.tally_among
+    monkeypatch.setattr(Border, "tally_among", lambda *a: tallies.append(real(*a)) or tallies[-1])
+    other = _known(Border.from_mask(pred))
+    found = _Comparison(TruthBorder.from_mask(truth), other).in_pixels()
     ours, theirs = (m & ~binary_erosion(m, border_value=0) for m in (pred, truth))
-    assert np.array_equal(there, (distance_transform_edt(~theirs)[ours] ** 2).round())
-    assert np.array_equal(back, (distance_transform_edt(~ours)[theirs] ** 2).round())
+    for way, here, there in ((found.there, ours, theirs), (found.back, theirs, ours)):
+        wanted = (distance_transform_edt(~there)[here] ** 2).round()
+        assert np.array_equal(_squares(way), np.sort(wanted))
+    return len(tallies), sum(tally.size > 0 for tally in tallies)
 
 
 def _drawn(rng: np.random.Generator, size: tuple[int, int]) -> Mask:
@@ -293,16 +323,23 @@ def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
         truth, mask = _drawn(rng, size), _drawn(rng, size)
         other = Border.from_mask(mask)
         assert other is not None
-        there, back = _Comparison(TruthBorder.from_mask(truth, keep_map=False), other).squares()
+        kept, anew = (TruthBorder.from_mask(truth, keep_map=keep) for keep in (True, False))
         ours, theirs = (np.argwhere(m & ~binary_erosion(m, border_value=0)) for m in (mask, truth))
         between = ((ours[:, None] - theirs[None]) ** 2).sum(axis=-1)
-        assert np.array_equal(there, between.min(axis=1))
-        assert np.array_equal(back, between.min(axis=0))
-        near = _among(_known(Border.from_mask(truth)), other)
-        assert near is None or np.array_equal(near, back)
-        assert (near is None) == (back.max() > nearest_kernels.REACH**2)
-        looked_up = _Comparison(TruthBorder.from_mask(truth), other).squares()[0]
-        assert np.array_equal(looked_up, there)
-        wide = _Comparison(TruthBorder.from_mask(truth), other).stretched(1.0, 1.0)
-        assert np.array_equal(wide[0], there)
-        assert np.array_equal(wide[1], back)
+        wanted = [np.sort(between.min(axis=axis)) for axis in (1, 0)]
+        comparisons = [_Comparison(border, other) for border in (kept, anew)]
+        for found in (
+            *(comparison.in_pixels() for comparison in comparisons),
+            comparisons[0].stretched(1.0, 1.0),
+        ):
+            assert np.array_equal(_squares(found.there), wanted[0])
+            assert np.array_equal(_squares(found.back), wanted[1])
+        for asking, crowd, squares in (
+            (other, kept.border, wanted[0]),
+            (kept.border, other, wanted[1]),
+        ):
+            tally = asking.tally_among(crowd)
+            assert (tally.size == 0) == (squares[-1] > crowd_kernels.REACH**2)
+            assert tally.size == 0 or np.array_equal(_squares(_Way.of_tally(tally)), squares)
+        assert np.array_equal(np.sort(anew.squares_to(other)), wanted[0])
+        assert np.array_equal(np.sort(kept.squares_to(other)), wanted[0])
