@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import flask
 import plotly
@@ -50,6 +50,7 @@ log = logging.getLogger("samscope")
 LOOK_EVERY_S = 10
 """How often a page asks whether there are newer results."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OUR_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
@@ -135,11 +136,8 @@ def _only_by_our_name(app: Wsgi) -> Wsgi:
     refusal = Response("asked by another name than this machine's\n", 403)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Answer:
-        try:
-            name = urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname
-        except ValueError:
-            name = None
-        return (app if name in _LOOPBACK else refusal)(environ, start_response)
+        ours = _OUR_NAMES.fullmatch(environ.get("HTTP_HOST", ""))
+        return (app if ours else refusal)(environ, start_response)
 
     return answer
 

@@ -181,7 +181,7 @@ def test_without_its_collection_a_case_still_has_its_scores(data: RunData, made:
     shown = Masks(data).show(pick)
     assert shown is not None
     assert shown.image is None
-    assert "this is not a run directory" in str(shown.problem)
+    assert "cannot read the study" in str(shown.problem)
     assert shown.candidates
     assert Masks(data).show(Pick("no/such", "tiny", "box", "oracle")) is None
 
