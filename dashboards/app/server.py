@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,8 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     _on_the_server(app, state)
     console.connect(app, state)
     _routes(app.server)
-    threading.Thread(target=_warm, args=(state,), daemon=True).start()
+    weakref.finalize(app, data.close)
+    threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
 
 
@@ -84,6 +86,8 @@ def _routes(server: flask.Flask) -> None:
 def _warm(state: AppState) -> None:
     """Make every page without filters before it is asked for: the first visit counts too."""
     for page in PAGES:
+        if not threading.main_thread().is_alive():
+            return
         try:
             _page(state, page, View())
         except Exception:  # whoever visits the page is told
