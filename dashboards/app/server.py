@@ -34,7 +34,7 @@ from dashboards.app import case_rows, console
 from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
 from dashboards.app.numbers import numbers_of
-from dashboards.app.pages import PAGES, Page
+from dashboards.app.pages import PAGES, Page, compare
 from dashboards.app.pages.cases import case, played
 from dashboards.app.parts import Body, calm, grid, labelled, seen_note
 from dashboards.app.state import State as AppState
@@ -235,6 +235,8 @@ def _on_the_server(app: Dash, state: AppState) -> None:
             return no_update
         view = View.of((place or "").partition("?")[2])
         question, part = asked["question"], asked["part"]
+        if question == compare.CHANGED:
+            return calmly(lambda: [compare.changed(state, part, view)])
         return calmly(lambda: [
             grid(f"table-{question}-{part}", numbers_of(state, question, part, view))
         ])  # fmt: skip
