@@ -57,6 +57,7 @@ def main() -> None:
         page.wait_for_selector("#page > *", timeout=60_000)
         first, *again = [[_visit(page, one.path) for one in PAGES] for _ in range(1 + AGAIN)]
         browser.close()
+    server.shutdown()
     print("| page | first (s) | median of 5 (s) | slowest of 5 (s) |\n|---|---|---|---|")
     for one, start, *rest in zip(PAGES, first, *again, strict=True):
         print(f"| {one.title} | {start:.2f} | {statistics.median(rest):.2f} | {max(rest):.2f} |")

@@ -123,6 +123,12 @@ class RunData:
         found: Choices = self.once(("choices",), self._choices)
         return found
 
+    def close(self) -> None:
+        """Let go of the database; it is opened again when something is asked."""
+        with self._lock:
+            self._open = None
+            self._answers.clear()
+
     def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
         newest = self.newest
         with self._lock:

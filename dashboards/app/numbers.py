@@ -25,7 +25,7 @@ def numbers_of(state: State, question: str, part: str, view: View) -> pa.Table:
     answer = state.data.answer(question, view)
     if not part:
         return answer
-    pairs = pairs_of(answer)
+    pairs = pairs_of(state.data.answer("paired", view))  # in the order of the page
     if not part.isdecimal() or int(part) >= len(pairs):
         raise UserError("no such pair of models", got=part)
     return of_pair(answer, pairs[int(part)])

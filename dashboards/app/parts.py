@@ -104,12 +104,30 @@ def numbers(question: str, part: str = "") -> html.Details:
     ])  # fmt: skip
 
 
+def table(question: str, rows: int, part: str = "") -> Any:
+    """A table of a page itself: room for it, and its rows once it comes into view."""
+    where = {"question": question, "part": part}
+    return html.Div(
+        [
+            html.Button(id={"unfold": "numbers", **where}, hidden=True),
+            html.Div(id={"folded": "numbers", **where}),
+        ],
+        style={"minHeight": f"{_fit_px(rows)}px"}, **_LATE,
+    )  # fmt: skip
+
+
+_LATE: Any = {"data-late": "yes"}
+
+
+def _fit_px(rows: int) -> int:
+    return 52 + 30 * min(max(rows, 2), 14)
+
+
 def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
     """A table that can be sorted and filtered."""
     answer = answer.rename_columns(_distinct(answer.column_names))
     shown = answer.slice(0, MOST_ROWS)
-    fit = 52 + 30 * min(max(shown.num_rows, 2), 14)
-    table = dag.AgGrid(
+    made = dag.AgGrid(
         id={"table": name},
         rowData=[{k: _plain(v) for k, v in row.items()} for row in shown.to_pylist()],
         columnDefs=[column(field.name, field.type) for field in answer.schema],
@@ -121,12 +139,12 @@ def grid(name: str, answer: pa.Table, *, height: int | None = None) -> Any:
         },
         columnSize="autoSize",
         dashGridOptions=grid_options(),
-        style={"height": f"{height or fit}px"},
+        style={"height": f"{height or _fit_px(answer.num_rows)}px"},
     )
     if answer.num_rows > MOST_ROWS:
-        return html.Div([table, html.P(f"the first {MOST_ROWS:,} of {answer.num_rows:,} rows",
+        return html.Div([made, html.P(f"the first {MOST_ROWS:,} of {answer.num_rows:,} rows",
                                        className="note")])  # fmt: skip
-    return table
+    return made
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import re
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ from dashboards.app import case_rows, console
 from dashboards.app.data import RunData
 from dashboards.app.masks import Masks
 from dashboards.app.numbers import numbers_of
-from dashboards.app.pages import PAGES, Page
+from dashboards.app.pages import PAGES, Page, compare
 from dashboards.app.pages import run as run_page
 from dashboards.app.pages.cases import case, played
 from dashboards.app.parts import Body, calm, grid, labelled, seen_note
@@ -72,7 +73,8 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     console.connect(app, state)
     run_page.connect(app, run_dir)
     _routes(app.server)
-    threading.Thread(target=_warm, args=(state,), daemon=True).start()
+    weakref.finalize(app, data.close)
+    threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
 
 
@@ -103,6 +105,8 @@ def _routes(server: flask.Flask) -> None:
 def _warm(state: AppState) -> None:
     """Make every page without filters before it is asked for: the first visit counts too."""
     for page in PAGES:
+        if not threading.main_thread().is_alive():
+            return
         try:
             _page(state, page, View())
         except Exception:  # whoever visits the page is told
@@ -250,6 +254,8 @@ def _on_the_server(app: Dash, state: AppState) -> None:
             return no_update
         view = View.of((place or "").partition("?")[2])
         question, part = asked["question"], asked["part"]
+        if question == compare.CHANGED:
+            return calmly(lambda: [compare.changed(state, part, view)])
         return calmly(lambda: [
             grid(f"table-{question}-{part}", numbers_of(state, question, part, view))
         ])  # fmt: skip

@@ -21,9 +21,8 @@ def figure(answer: pa.Table) -> go.Figure:
     if not cells:
         return finish(go.Figure(), 160, note="No masks of Everything in this run.")
     made = make_subplots(
-        rows=1, cols=len(cells), shared_yaxes=True,
+        rows=1, cols=len(cells), shared_yaxes=True, subplot_titles=[" · ".join(c) for c in cells],
         horizontal_spacing=min(0.03, 0.3 / len(cells)),
-        subplot_titles=[" · ".join(cell) for cell in cells],
     )  # fmt: skip
     middles = [(step + 0.5) / _STEPS for step in range(_STEPS)]
     for column, cell in enumerate(cells, start=1):

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from results.synthetic import make
 from werkzeug.test import Client
@@ -81,7 +82,12 @@ def test_no_filter_gives_the_answers_of_the_run(data: RunData, made: Any) -> Non
             found, wanted = data.answer(name, View()), ask(connection, name)
             # names of models carry a mark where one has seen the data in training
             columns = [c for c in wanted.column_names if c not in ("model", "baseline")]
-            assert found.select(columns).equals(wanted.select(columns)), name
+            for column in columns:  # threads add up in any order: last bits may differ
+                values = found[column].to_pylist()
+                if pa.types.is_floating(found.schema.field(column).type):
+                    assert values == pytest.approx(wanted[column].to_pylist(), rel=1e-12), name
+                else:
+                    assert values == wanted[column].to_pylist(), name
 
 
 def test_a_kept_answer_is_not_given_under_a_filter(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ def test_from_the_demo_to_its_worst_box_prediction_in_three_clicks(
     ).to_pylist()
     started = time.perf_counter()
     with served(demo) as address, visit(browser, address, "/") as page:
-        page.evaluate("addEventListener('click', e => window.clicks = (window.clicks || 0) + 1)")
+        page.evaluate(
+            "window.clicks = 0; addEventListener('click', e => window.clicks += e.isTrusted)"
+        )
         page.locator("[data-figure][data-drawn]").first.wait_for(timeout=60_000)
         arrived = time.perf_counter()
         rows = page.locator("#page [id*='cases'] .ag-center-cols-container .ag-row")
@@ -121,6 +123,16 @@ def test_what_is_out_of_view_is_drawn_once_it_is_scrolled_to(browser: Any, demo:
                 "f => [JSON.parse(f.dataset.figure).layout.margin, f.firstChild._fullLayout._size]"
             )
             assert {side: used[side] for side in "lrtb"} == {side: kept[side] for side in "lrtb"}
+
+
+def test_tables_of_a_page_come_with_it(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/coverage?model=fake") as page:
+        rows = page.locator("#page [data-late] .ag-row [col-id='model']")
+        rows.first.wait_for()
+        assert set(rows.all_inner_texts()) == {"fake"}
+        page.click("nav a:has-text('Everything')")
+        page.wait_for_selector("#page [data-late] .ag-row [col-id='points_per_side']")
+        settle(page)
 
 
 def test_numbers_come_when_they_are_unfolded(browser: Any, world: Any) -> None:

@@ -34,9 +34,11 @@ def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
         command = [sys.executable, "-m", "engine", "evaluate", str(study), "-c",
                    str(world.collection), "-o", str(run), "--actors", "1"]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        building = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        log = tmp_path / "log"
+        with log.open("w") as said:
+            building = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=said, stderr=said
+            )
         seen = 0
         while building.poll() is None:
             one = PAGES[1 + seen % (len(PAGES) - 1)]
@@ -46,7 +48,7 @@ def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
             settle(page)
             assert "cannot be shown" not in page.inner_text("#page")
             seen += 1
-        assert building.wait() == 0, building.stderr and building.stderr.read()
+        assert building.wait() == 0, log.read_text()
         assert seen > 2
         page.wait_for_selector("#newer .banner", timeout=60_000)
         assert "newer results" in page.inner_text("#newer")

@@ -1,4 +1,5 @@
 // Figures: a place that carries its figure as JSON (`data-figure`) is drawn when it comes into view.
+// Tables below them (`data-late`) are asked for then, by the button they hold.
 (() => {
   const AHEAD = "150px";
   const CONFIG = {
@@ -45,7 +46,8 @@
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       seen.unobserve(target);
-      last = last.then(() => draw(target)).catch(console.error).then(wait);
+      const show = target.dataset.late ? () => target.querySelector("button").click() : () => draw(target);
+      last = last.then(show).catch(console.error).then(wait);
     }
   }, { rootMargin: AHEAD });
 
@@ -59,9 +61,10 @@
   });
 
   const look = () => {
-    for (const place of document.querySelectorAll("[data-figure]")) {
-      if (shown.get(place) === place.dataset.figure) continue;
-      shown.set(place, place.dataset.figure);
+    for (const place of document.querySelectorAll("[data-figure], [data-late]")) {
+      const what = place.dataset.figure || place.querySelector("button").id;
+      if (shown.get(place) === what) continue;
+      shown.set(place, what);
       delete place.dataset.drawn;
       seen.unobserve(place);
       seen.observe(place);

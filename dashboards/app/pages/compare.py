@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 from dash import html
 
-from dashboards.app.numbers import TWO_RUNS, of_pair, pairs_of
+from dashboards.app.numbers import TWO_RUNS, numbers_of, of_pair, pairs_of
 from dashboards.app.pages.cases import case_table
-from dashboards.app.parts import Body, calm, drawn, numbers
+from dashboards.app.parts import Body, calm, drawn, numbers, table
 from dashboards.app.runs_compared import compare_runs
 from dashboards.app.state import State
 from dashboards.app.view import View
@@ -17,20 +17,20 @@ from dashboards.figures import draw, spec_of
 from dashboards.figures.rows import unique
 
 MOST_PAIRS = 6
+MOST_CHANGED = 100
+CHANGED = "paired_objects"
+"""The question whose rows lead to cases."""
 
 
 def body(state: State, view: View) -> Body:
     """Every pair of models that the filters leave, and the other run if there is one."""
     found = _other_run(state, view) if state.other is not None else []
     answer = state.data.answer("paired", view)
-    changed = state.data.answer("paired_objects", view).to_pylist()
     pairs = pairs_of(answer)
     if not pairs and not found:
         return [_nothing(state)]
     for at, (baseline, model) in enumerate(pairs[:MOST_PAIRS]):
         mine = of_pair(answer, (baseline, model))
-        objects = [r for r in changed if (r["baseline"], r["model"]) == (baseline, model)]
-        objects.sort(key=lambda row: -abs(row["gain"]))
         found += [
             html.H2(f"{model} minus {baseline}"),
             html.P(spec_of("paired").caption.replace("`", ""), className="caption"),
@@ -38,13 +38,20 @@ def body(state: State, view: View) -> Body:
             numbers("paired", str(at)),
             html.H3("Objects that changed most"),
             html.P("Choose a row to see the mask of the second model.", className="caption"),
-            case_table(f"changed-{at}", objects[:100],
-                       ("structure", "modality", "strategy", "selection", "dice_baseline",
-                        "dice_model", "gain", "object_id")),
+            table(CHANGED, MOST_CHANGED, str(at)),
         ]  # fmt: skip
     if len(pairs) > MOST_PAIRS:
         found.append(calm(f"{len(pairs) - MOST_PAIRS} further pairs: filter by model."))
     return found
+
+
+def changed(state: State, part: str, view: View) -> Any:
+    """The table of objects that changed most between a pair of models, by its number."""
+    objects = numbers_of(state, CHANGED, part, view).to_pylist()
+    objects.sort(key=lambda row: -abs(row["gain"]))
+    return case_table(f"changed-{part}", objects[:MOST_CHANGED],
+                      ("structure", "modality", "strategy", "selection", "dice_baseline",
+                       "dice_model", "gain", "object_id"))  # fmt: skip
 
 
 def _nothing(state: State) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dash import html
 
-from dashboards.app.parts import Body, figure, grid
+from dashboards.app.parts import Body, figure, table
 from dashboards.app.state import State
 from dashboards.app.view import OF_OBJECTS, View
 
@@ -26,6 +26,6 @@ def body(state: State, view: View) -> Body:
         ("exclusions", "Left out of the collection or the study", "Nothing was left out."),
     ):
         answer = state.data.answer(name, view)
-        shown = grid(name, answer) if answer.num_rows else html.P(words, className="note")
+        shown = table(name, answer.num_rows) if answer.num_rows else html.P(words, className="note")
         found += [html.H2(title), shown]
     return found

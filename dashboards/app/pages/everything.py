@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dash import html
 
-from dashboards.app.parts import Body, calm, figure, grid
+from dashboards.app.parts import Body, calm, figure, table
 from dashboards.app.state import State
 from dashboards.app.view import View
 
@@ -19,5 +19,5 @@ def body(state: State, view: View) -> Body:
         html.P("oracle: the best of a slice's masks; predicted_iou: the first that holds the "
                "object's point. masks per slice: mean, over slices with any.",
                className="caption"),
-        grid("grid", state.data.answer("grid", view)),
+        table("grid", state.data.answer("grid", view).num_rows),
     ]  # fmt: skip
