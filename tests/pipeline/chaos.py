@@ -1,6 +1,7 @@
 """A run on two simulated nodes whose driver, workers and nodes are killed at random.
 
     python tests/pipeline/chaos.py --kills 20 --seed 1      (about a third of a minute a kill)
+    python tests/pipeline/chaos.py --kills 200 --minutes 45               (as many as fit)
 
 Starts a cluster of a head and one more node on this machine, runs a study of the fake model on it,
 and kills (SIGKILL) the driver, an evaluator's process or the node, each time after some new
@@ -13,6 +14,7 @@ Prints one line a kill and a verdict; exit code 1 when anything differs.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import signal
@@ -199,28 +201,43 @@ def plan_of(kills: int, rng: random.Random) -> list[str]:
     return targets
 
 
-def wreak(havoc: Havoc, targets: Sequence[str], say: Callable[[str], None]) -> int:
-    """Kill each target after some new manifests; returns how many kills hit work in progress."""
+def wreak(
+    havoc: Havoc, targets: Sequence[str], say: Callable[[str], None], minutes: float = math.inf
+) -> tuple[int, int]:
+    """Kill each target after some new manifests, then let the run end.
+
+    Args:
+        minutes: after which nothing more is killed.
+
+    Returns:
+        (kills, how many of them hit work in progress).
+    """
     havoc.start_driver()
-    hit = 0
+    kills = hit = 0
+    over = time.monotonic() + 60 * minutes
     for number, target in enumerate(targets, 1):
+        if time.monotonic() > over:
+            say(f"time is up after {kills} kills")
+            break
         wanted = havoc.committed() + CELLS * havoc.rng.randint(1, 3) + havoc.rng.randint(0, 3)
         if not havoc.wait_for(wanted):
             say(f"the run ended before kill {number}")
             break
         before = havoc.committed()
         what = havoc.kill(target)
+        kills += 1
         hit += what != "no worker was there"
         say(f"{number}: {what}, at {before} manifests")
     while not havoc.ended():
         time.sleep(0.2)
-    return hit
+    return kills, hit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, kill, compare."""
     parser = argparse.ArgumentParser(description="kill what runs, and compare what is left")
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="kill no longer than that")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the runs; default: a temporary one")
     said = parser.parse_args(argv)
@@ -236,16 +253,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         run_without_ray(calm, collection, folder / "calm/run")
         started = time.monotonic()
         with Havoc(wild, collection, folder / "wild/run", rng) as havoc:
-            hit = wreak(havoc, plan_of(said.kills, rng), lambda text: print(text, flush=True))
+            targets = plan_of(said.kills, rng)
+            kills, hit = wreak(havoc, targets, lambda text: print(text, flush=True), said.minutes)
             gave_up = havoc.gave_up
         differing = problems(folder / "wild/run", folder / "calm/run")
         rows = len(tables(folder / "wild/run")["results"])
         print(
-            f"{hit} of {said.kills} kills hit work in progress, {gave_up} drivers gave up by "
+            f"{hit} of {kills} kills hit work in progress, {gave_up} drivers gave up by "
             f"themselves, {time.monotonic() - started:.0f} s, {rows:,} rows: "
             + ("; ".join(differing) or "equal to the undisturbed run")
         )
-    return 1 if differing or hit < said.kills else 0
+    wanted = said.kills if math.isinf(said.minutes) else 1
+    return 1 if differing or hit < kills or kills < wanted else 0
 
 
 if __name__ == "__main__":

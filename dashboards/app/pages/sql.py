@@ -23,18 +23,27 @@ _SCHEMA = """
         duckdb_columns.table_name, column_index"""
 
 
-def body(state: State, view: View) -> Body:
-    """The console and the schema."""
-    columns = state.data.rows(_SCHEMA)
+_INNER = ("moments", "spreads", "tallies", "undisplaced")
+"""Tables of sums, which people rarely ask themselves."""
+
+
+def _tables(state: State) -> Body:
+    """Tables and their columns, to be unfolded; what questions are answered from comes last."""
     tables: dict[str, list[str]] = {}
-    for row in columns:
+    for row in state.data.rows(_SCHEMA):
         kind = str(row["data_type"])
         kind = kind if len(kind) <= 40 else kind[:38] + "…"
         tables.setdefault(row["table_name"], []).append(f"{row['column_name']} {kind}")
-    help_ = [
-        html.Details([html.Summary(html.Code(name)), html.P(html.Code(", ".join(words)))])
-        for name, words in tables.items()
-    ]
+    shown: Body = []
+    inner: Body = [html.Summary("Sums and kept answers, from which questions are answered")]
+    for name, words in tables.items():
+        one = html.Details([html.Summary(html.Code(name)), html.P(html.Code(", ".join(words)))])
+        (inner if name in _INNER or "." in name else shown).append(one)
+    return [*shown, html.Details(inner)]
+
+
+def body(state: State, view: View) -> Body:
+    """The console and the schema."""
     console = html.Div([
         html.Label(["statement", dcc.Textarea(id="sql-text", value=EXAMPLE, className="sql",
                                               spellCheck=False)]),
@@ -49,6 +58,8 @@ def body(state: State, view: View) -> Body:
         html.H2("SQL"),
         html.P("One statement at a time. It can read this run's database and nothing else, for "
                "10 seconds and 1 GiB. The filters above do not apply here.", className="caption"),
-        html.Div([console, html.Div([html.H3("Tables and views"), *help_], className="schema")],
-                 className="two"),
+        html.Div([
+            console,
+            html.Div([html.H3("Tables and views"), *_tables(state)], className="schema"),
+        ], className="two"),
     ]  # fmt: skip
