@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import flask
-import plotly
 from dash import (
     ALL,
     MATCH,
@@ -27,12 +25,12 @@ from dash import (
     html,
     no_update,
 )
-from dash.exceptions import DependencyException
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
 from dashboards.app import case_rows, console
 from dashboards.app.data import RunData
+from dashboards.app.files import connect_files
 from dashboards.app.masks import Masks
 from dashboards.app.numbers import numbers_of
 from dashboards.app.pages import PAGES, Page, compare
@@ -52,7 +50,6 @@ LOOK_EVERY_S = 10
 """How often a page asks whether there are newer results."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OUR_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
-_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 
 def make_app(run_dir: Path, other: Path | None = None) -> Dash:
@@ -72,7 +69,7 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     _on_the_server(app, state)
     console.connect(app, state)
     run_page.connect(app, run_dir)
-    _routes(app.server)
+    connect_files(app.server)
     weakref.finalize(app, data.close)
     threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
@@ -88,18 +85,6 @@ def make_server_app(run_dir: Path, other: Path | None = None) -> Wsgi:
         return make_app(run_dir, other)
     RunDir.open(run_dir)
     return Waiting(run_dir, lambda: make_app(run_dir, other))
-
-
-def _routes(server: flask.Flask) -> None:
-    """plotly.js, which the browser may fetch before it knows of any figure; and calm refusals."""
-
-    @server.route("/plotly.js")
-    def plotly_js() -> flask.Response:
-        return flask.send_file(_PLOTLY, mimetype="text/javascript")
-
-    @server.errorhandler(DependencyException)
-    def no_such_file(_: DependencyException) -> flask.Response:
-        return flask.Response("there is no such file\n", 404)
 
 
 def _warm(state: AppState) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dash import Dash, dcc, html
 
+from dashboards.app.files import connect_files
 from dashboards.app.pages import run as run_page
 from dashboards.app.parts import calm
 from engine.results.query import has_database
@@ -55,4 +56,5 @@ def make_watching_app(run_dir: Path) -> Dash:
         ]),
     ], className="shell")  # fmt: skip
     run_page.connect(app, run_dir)
+    connect_files(app.server)
     return app

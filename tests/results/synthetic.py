@@ -17,7 +17,6 @@ from engine.identity import case_id, entity_id, fingerprint, object_id, slice_id
 from engine.results.parts import Cell, PartStore
 from engine.results.record import PLANNED, PlanSummary, RunRecord
 from engine.results.rows import part_tables
-from engine.runs import RunDir
 from engine.study import JitterLevel, Strategy, Study
 from engine.tasks import PlannedCell
 
@@ -100,7 +99,6 @@ def make(
         if row["area_px"] > chosen.min_object_px:
             units.setdefault(unit_of[row["slice_id"]], []).append(row)
     run_dir = folder / "run"
-    RunDir.prepare(run_dir, folder / "collection").save()
     cells = cells_of(chosen, units)
     out = Synthetic(
         run_dir=run_dir,

@@ -12,6 +12,7 @@ from dashboards.app.state import State
 from dashboards.app.view import View
 from dashboards.figures.run_progress import speed, timeline
 from dashboards.page.times import duration
+from engine.errors import UserError
 from engine.pipeline.history import STRAGGLES, History, Watch, watch
 from engine.results.query import has_database
 from engine.runs import RunDir
@@ -30,7 +31,10 @@ def body(state: State, view: View) -> Body:
 
 def followed(run_dir: Path) -> Body:
     """What there is to see, and a clock that looks again while the run goes on."""
-    watched = watch(RunDir.open(run_dir))
+    try:
+        watched = watch(RunDir.open(run_dir))
+    except UserError as error:  # results that were copied without their run
+        return [calm(str(error))]
     clock = dcc.Interval(id="again", interval=1000 * AGAIN_S, disabled=not watched.going_on)
     return [clock, html.Div(seen(watched), id="run")]
 
