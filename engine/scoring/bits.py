@@ -1,7 +1,7 @@
-"""Words of 64 pixels, compiled by numba: one pixel a bit, the first one the lowest.
+"""Words of 64 pixels: one pixel a bit, the first one the lowest.
 
-Called from kernels in other files, whose cached machine code does not notice a change of this one:
-what stands here is arithmetic that stays as it is.
+The compiled functions are called from kernels in other files, whose cached machine code does not
+notice a change of this one: what stands here is arithmetic that stays as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from engine.compiled import compiled
 
 Words = NDArray[np.uint64]
+Window = tuple[int, int, int, int]
+"""(y0, y1, x0, x1), inclusive."""
 
 _TOP_BYTE = np.uint64(56)
 _GATHER = np.uint64(0x0102040810204080)
@@ -42,3 +44,29 @@ def gathered(eight: Words) -> np.uint64:
     for k in range(len(eight)):
         word |= (eight[k] * _GATHER >> _TOP_BYTE) << np.uint64(8 * k)
     return word
+
+
+def packed(pixels: NDArray[np.uint8], y0: int, x0: int, window: Window) -> Words:
+    """A border's pixels in a window, as bits, rows one after another; zeros where it has none.
+
+    Args:
+        pixels: uint8[y, x] of 0 and 1, its first pixel at (y0, x0).
+        window: in a frame of the same coordinates.
+
+    Returns:
+        uint64[n]; pixel (y, x) is bit (x - x0) of its row, `words_a_row` words each.
+    """
+    top, bottom, left, right = window
+    height = bottom - top + 1
+    frame = np.zeros((height, 64 * words_a_row(window)), np.uint8)
+    y, y_end = max(top, y0), min(bottom + 1, y0 + pixels.shape[0])
+    x, x_end = max(left, x0), min(right + 1, x0 + pixels.shape[1])
+    if y < y_end and x < x_end:
+        part = pixels[y - y0 : y_end - y0, x - x0 : x_end - x0]
+        frame[y - top : y_end - top, x - left : x_end - left] = part
+    return np.packbits(frame.ravel(), bitorder="little").view(np.uint64)
+
+
+def words_a_row(window: Window) -> int:
+    """Words of 64 pixels in a row of `packed`."""
+    return (window[3] - window[2]) // 64 + 1

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from engine.compiled import compiled
 from engine.scoring.bits import Words, lowest, ones
-from engine.scoring.border_kernels import Bytes
 
 Ints = NDArray[np.int64]
 
@@ -33,39 +32,13 @@ OFFSETS = np.array(
 """int64[n, 3]: (squared length, rows, columns), shortest first; each stands for all four signs."""
 
 
-def packed(pixels: Bytes, y0: int, x0: int, window: tuple[int, int, int, int]) -> Words:
-    """A border's pixels in a window, as bits, rows one after another; zeros where it has none.
-
-    Args:
-        pixels: uint8[y, x] of 0 and 1, its first pixel at (y0, x0).
-        window: (y0, y1, x0, x1), inclusive, of a frame of the same coordinates.
-
-    Returns:
-        uint64[n]; pixel (y, x) is bit (x - x0) of its row, `words_a_row` words each.
-    """
-    top, bottom, left, right = window
-    height = bottom - top + 1
-    frame = np.zeros((height, 64 * words_a_row(window)), np.uint8)
-    y, y_end = max(top, y0), min(bottom + 1, y0 + pixels.shape[0])
-    x, x_end = max(left, x0), min(right + 1, x0 + pixels.shape[1])
-    if y < y_end and x < x_end:
-        part = pixels[y - y0 : y_end - y0, x - x0 : x_end - x0]
-        frame[y - top : y_end - top, x - left : x_end - left] = part
-    return np.packbits(frame.ravel(), bitorder="little").view(np.uint64)
-
-
-def words_a_row(window: tuple[int, int, int, int]) -> int:
-    """Words of 64 pixels in a row of `packed`."""
-    return (window[3] - window[2]) // 64 + 1
-
-
 @compiled
 def tally_among(asking: Words, crowd: Words, step: int) -> Ints:
     """int64[REACH^2 + 1]: how many pixels of `asking` have their nearest of `crowd` that far off.
 
     Args:
-        asking, crowd: `packed` in the same window; `asking` has none within REACH of its edges,
-            and is used up.
+        asking, crowd: `bits.packed` in the same window; `asking` has none within REACH of its
+            edges, and is used up.
         step: words a row.
 
     Returns:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
 from engine.scoring import border_kernels, crowd_kernels, nearest_kernels
+from engine.scoring.bits import packed, words_a_row
 from engine.scoring.counts import Mask, TruthRegion, check_mask
 
 Spacing = tuple[float | None, float | None]
@@ -100,10 +101,9 @@ class Border:
         reach = crowd_kernels.REACH
         window = (self.y0 - reach, self.y1 + reach, self.x0 - reach, self.x1 + reach)
         asking, others = (
-            crowd_kernels.packed(border.pixels, border.y0, border.x0, window)
-            for border in (self, crowd)
+            packed(border.pixels, border.y0, border.x0, window) for border in (self, crowd)
         )
-        return crowd_kernels.tally_among(asking, others, crowd_kernels.words_a_row(window))
+        return crowd_kernels.tally_among(asking, others, words_a_row(window))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,11 +214,13 @@ class TruthBorder:
 
     def squares_to(self, other: Border) -> NDArray[np.int32]:
         """int32[other.count]: squared distance in pixels of each pixel of `other` to the truth."""
-        place = (other.pixels, other.y0, other.x0, other.count)
+        place = (other.y0, other.x0, other.count)
         # One look-up a pixel pays for the map when there are many, as in speckled predictions.
         if self.keep_map and other.count * MANY > self.region.height * self.region.width:
-            return nearest_kernels.looked_up(*place, self.square_map)
-        return nearest_kernels.nearest_sq(*place, self.field, 0, self.border.x0)
+            bounds = (other.y0, other.y1, other.x0, other.x1)
+            bits = packed(other.pixels, other.y0, other.x0, bounds)
+            return nearest_kernels.looked_up(bits, words_a_row(bounds), *place, self.square_map)
+        return nearest_kernels.nearest_sq(other.pixels, *place, self.field, 0, self.border.x0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,25 +282,23 @@ class _Way:
     Ascending, so that a sum does not depend on the order in which pixels were visited.
 
     Attributes:
-        squares: number[n], ascending, no two equal.
+        squares: float64[n], ascending, no two equal; integers in pixels.
         upto: int64[n], how many of the distances are that or shorter.
     """
 
-    squares: NDArray[Any]
+    squares: NDArray[np.float64]
     upto: NDArray[np.int64]
 
     @classmethod
     def of(cls, squares: NDArray[Any]) -> _Way:
         """From one squared distance a pixel, in any order."""
-        ascending = np.sort(squares)
-        last = np.append(np.flatnonzero(ascending[1:] != ascending[:-1]), len(ascending) - 1)
-        return cls(ascending[last], last + 1)
+        return cls(*nearest_kernels.runs(np.sort(squares).astype(np.float64)))
 
     @classmethod
     def of_tally(cls, tally: NDArray[np.int64]) -> _Way:
         """From the number of pixels by squared distance."""
         squares = np.flatnonzero(tally)
-        return cls(squares, tally[squares].cumsum())
+        return cls(squares.astype(np.float64), tally[squares].cumsum())
 
     @property
     def count(self) -> int:
@@ -307,7 +307,7 @@ class _Way:
     @property
     def total(self) -> float:
         """Sum of the distances."""
-        return float((np.sqrt(self.squares) * np.diff(self.upto, prepend=0)).sum())
+        return nearest_kernels.total_of(self.squares, self.upto)
 
     @property
     def percentile_95(self) -> float:

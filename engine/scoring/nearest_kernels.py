@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.compiled import compiled
-from engine.scoring.bits import gathered, lowest
+from engine.scoring.bits import Words, gathered, lowest
 from engine.scoring.border_kernels import FAR, Bytes, Field
 
 Floats = NDArray[np.float64]
@@ -82,18 +82,45 @@ def square_map(field: Field, field_x0: int, width: int) -> Squares:
 
 
 @compiled
-def looked_up(border: Bytes, y0: int, x0: int, count: int, squares: Squares) -> Squares:
-    """int32[count]: values of `square_map` at the pixels of a border, row-major."""
+def looked_up(pixels: Words, step: int, y0: int, x0: int, count: int, squares: Squares) -> Squares:
+    """int32[count]: values of `square_map` at the pixels of a border, row-major.
+
+    pixels: `bits.packed` in the border's bounds, `step` words a row, its first pixel at (y0, x0).
+    """
     result = np.empty(count, np.int32)
-    columns = np.empty(border.shape[1], np.int64)
     found = 0
-    for y in range(len(border)):
-        n = _columns(border[y], columns)
+    for y in range(len(pixels) // step):
         line = squares[y + y0]
-        for i in range(n):
-            result[found + i] = line[columns[i] + x0]
-        found += n
+        for k in range(step):
+            bits = pixels[y * step + k]
+            while bits != 0:
+                result[found] = line[x0 + 64 * k + int(lowest(bits))]
+                found += 1
+                bits &= bits - np.uint64(1)
     return result
+
+
+@compiled
+def runs(ascending: Floats) -> tuple[Floats, Ints]:
+    """The different values of float64[n], and how many are each of them or smaller."""
+    values, upto = np.empty(len(ascending), np.float64), np.empty(len(ascending), np.int64)
+    found = -1
+    for i in range(len(ascending)):
+        # written to the same place again until the value changes: no branch
+        found += i == 0 or ascending[i] != ascending[i - 1]
+        values[found], upto[found] = ascending[i], i + 1
+    return values[: found + 1], upto[: found + 1]
+
+
+@compiled
+def total_of(squares: Floats, upto: Ints) -> float:
+    """Sum of the roots of what `runs` returns, in ascending order."""
+    total = 0.0
+    before = 0
+    for i in range(len(squares)):
+        total += np.sqrt(squares[i]) * float(upto[i] - before)
+        before = upto[i]
+    return total
 
 
 @compiled
