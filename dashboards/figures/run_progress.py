@@ -23,7 +23,7 @@ MOST_WORKERS = 48
 Floats = NDArray[np.float64]
 
 
-def speed(history: History) -> go.Figure:
+def speed(history: History, *, going_on: bool) -> go.Figure:
     """Slices per second above, busy share of the evaluators below, over time."""
     edges, rate, busy = _over_time(history)
     begun = history.passes[0][0]
@@ -41,11 +41,9 @@ def speed(history: History) -> go.Figure:
         made.update_yaxes(title_text=name, rangemode="tozero", row=row, col=1)
     made.update_yaxes(tickformat=".0%", range=[0, 1.05], row=2, col=1)
     made.update_layout(showlegend=False)
-    note = (
-        "A unit's slices are spread evenly over the time it took. Share of the time of "
-        f"{history.evaluators:,} evaluators in which they were at units that are committed by now: "
-        "towards the right it is too low, because units at work are not counted yet."
-    )
+    note = "A unit's slices are spread evenly over the time it took."
+    if going_on:
+        note += " Towards the right both are too low: units at work are not counted yet."
     return finish(made, 380, note=note)
 
 
@@ -110,10 +108,11 @@ def _bars(watched: Watch) -> list[_Bar]:
     """By their beginnings, what is at work last."""
     history = watched.history
     done = history.committed if history is not None else []
+    patience_s = history.patience_s if history is not None else 0.0
     bars = [
-        _Bar(_kind(history, one), one.worker, one.unit_id, one.at.timestamp() - one.seconds,
+        _Bar(_kind(one, patience_s), one.worker, one.unit_id, one.at.timestamp() - one.seconds,
              one.seconds)
-        for one in done if history is not None
+        for one in done
     ]  # fmt: skip
     bars += [
         _Bar(_NOW, attempt.worker, attempt.unit_id, attempt.began, watched.seconds_of(attempt))
@@ -123,10 +122,10 @@ def _bars(watched: Watch) -> list[_Bar]:
     return sorted(bars, key=lambda bar: (bar.kind == _NOW, bar.began))
 
 
-def _kind(history: History, one: Done) -> _Kind:
+def _kind(one: Done, patience_s: float) -> _Kind:
     if one.failed:
         return _FAILED
-    return _SLOW if history.straggles(one.seconds) else _PLAIN
+    return _SLOW if one.seconds > patience_s else _PLAIN
 
 
 def _add(made: go.Figure, kind: _Kind, bars: Sequence[_Bar]) -> None:

@@ -6,8 +6,8 @@ driver was killed, and of one that has ended.
 
 from __future__ import annotations
 
+import math
 import statistics
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.pipeline.events import NAME, read_events
-from engine.pipeline.tally import Tally
+from engine.pipeline.tally import Pace, Tally
 from engine.results.attempts import Attempt, at_work
 from engine.runs import RunDir, driver_at_work
 
@@ -48,6 +48,7 @@ class History:
         begun, ended: its first event, and its last one where it came to an end.
         units, slices, trials: asked for, all passes together.
         passes: when each began, and when its latest unit was committed.
+        pace, due: of the latest pass, and the trials it is about.
         committed: units, in the order of their receipts.
         stages: seconds of evaluators per stage.
         troubles: what went wrong with workers and parts, counted.
@@ -61,6 +62,8 @@ class History:
     evaluators: int = 0
     tally: Tally = field(default_factory=Tally)
     passes: list[tuple[datetime, datetime]] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+    due: int = 0
     committed: list[Done] = field(default_factory=list)
     stages: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
@@ -85,9 +88,11 @@ class History:
         self.trials += event["trials"]
         self.evaluators = event["evaluators"]
         self.passes.append((_time(event), _time(event)))
+        self.pace, self.due = Pace(), event["trials"]
 
     def _unit(self, event: Mapping[str, Any]) -> None:
         self.tally.add(event)
+        self.pace.add(event, _time(event).timestamp())
         self.passes[-1] = (self.passes[-1][0], _time(event))
         names = ("unit_id", "worker", "seconds", "slices", "failed")
         self.committed.append(Done(at=_time(event), **{name: event[name] for name in names}))
@@ -108,14 +113,11 @@ class History:
         return self.tally.seconds / available if available > 0 else None
 
     @property
-    def median_s(self) -> float | None:
-        """Seconds of a unit; None before the first one."""
-        return statistics.median(one.seconds for one in self.committed) if self.committed else None
-
-    def straggles(self, seconds: float) -> bool:
-        """Whether a unit that is at work for that long is far slower than the others."""
-        median = self.median_s
-        return median is not None and seconds > STRAGGLES * median
+    def patience_s(self) -> float:
+        """A unit at work for longer is a straggler; infinite before the first one is done."""
+        if not self.committed:
+            return math.inf
+        return STRAGGLES * statistics.median(one.seconds for one in self.committed)
 
 
 @dataclass(frozen=True)
@@ -149,11 +151,10 @@ class Watch:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the rate so far; None where nothing goes on or nothing is done yet."""
-        history = self.history
-        if not self.going_on or history is None or not history.tally.trials:
+        """At the pace so far; None where nothing goes on or too little is done yet."""
+        if not self.going_on or self.history is None:
             return None
-        return history.tally.seconds_left(history.trials, self.elapsed)
+        return self.history.pace.seconds_left(self.history.due, self.now.timestamp())
 
     @property
     def state(self) -> str:
@@ -178,7 +179,7 @@ class Watch:
         return (
             self.live
             and self.history is not None
-            and self.history.straggles(self.seconds_of(attempt))
+            and self.seconds_of(attempt) > self.history.patience_s
         )
 
 
@@ -187,7 +188,7 @@ def watch(run: RunDir) -> Watch:
     live = driver_at_work(run.place)
     with run.store.local([NAME] if run.store.size(NAME) is not None else []) as files:
         history = latest(event for path in files for event in read_events(path))
-    return Watch(live, history, at_work(run.store), datetime.fromtimestamp(time.time(), UTC))
+    return Watch(live, history, at_work(run.store), datetime.now(UTC))
 
 
 def latest(events: Iterable[Mapping[str, Any]]) -> History | None:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +21,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from engine.pipeline.tally import Tally
+from engine.pipeline.tally import Pace
 from engine.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -51,31 +51,6 @@ def track(
         yield from _lines(receipts, total, where)
 
 
-@dataclass
-class Pace:
-    """What the units came to, and how fast they come since the first of them ended."""
-
-    whole: Tally = field(default_factory=Tally)
-    since: Tally = field(default_factory=Tally)
-    began: float | None = None
-
-    def add(self, receipt: Mapping[str, Any], now: float) -> None:
-        """One more unit ended at `now`, in seconds of any clock."""
-        self.whole.add(receipt)
-        if self.began is None:
-            self.began = now
-        else:
-            self.since.add(receipt)
-
-    def words(self, trials: int, now: float) -> tuple[str, str]:
-        """Slices per second, and the time for the rest of `trials`; unknown before two units."""
-        if self.began is None or not self.since.trials:
-            return "", ""
-        elapsed = now - self.began
-        left = elapsed * (trials - self.whole.trials) / self.since.trials
-        return f"{self.since.rate(elapsed):.2f} slices/s", f"{left:.0f} s left"
-
-
 @dataclass(frozen=True)
 class _Total:
     units: int
@@ -102,12 +77,12 @@ def _bar(
         for receipt in receipts:
             now = time.monotonic()
             pace.add(receipt, now)
-            rate, _ = pace.words(total.trials, now)
+            rate = pace.rate(now)
             progress.update(
                 bar,
                 completed=pace.whole.trials,
                 slices=f"{pace.whole.slices}/{total.slices} slices"
-                + (f" at {rate}" if rate else ""),
+                + (f" at {rate:.2f} slices/s" if rate is not None else ""),
                 failed=pace.whole.failed,
             )
             yield receipt
@@ -152,10 +127,13 @@ def _logged(receipts: Iterable[Mapping[str, Any]], total: _Total) -> Iterator[Ma
         tally = pace.whole
         if tally.units == total.units or now - last >= _LINE_EVERY_S:
             last = now
-            rate, left = pace.words(total.trials, now)
-            log.info(", ".join(filter(None, (
+            rate, left = pace.rate(now), pace.seconds_left(total.trials, now)
+            words = [
                 f"{tally.units} of {total.units} units",
                 f"{tally.slices} of {total.slices} slices",
-                rate, f"{tally.done} trials", f"{tally.failed} failed", left,
-            ))))  # fmt: skip
+                "" if rate is None else f"{rate:.2f} slices/s",
+                f"{tally.done} trials, {tally.failed} failed",
+                "" if left is None else f"{left:.0f} s left",
+            ]
+            log.info(", ".join(filter(None, words)))
         yield receipt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -39,9 +39,40 @@ class Tally:
         """Slices per second over `elapsed` seconds."""
         return self.slices / max(elapsed, 1e-9)
 
-    def seconds_left(self, trials: int, elapsed: float) -> float:
-        """Time for the rest of `trials` at the rate so far.
+
+@dataclass
+class Pace:
+    """How fast units come since the first of them ended: Ray, models and compilers start before it.
+
+    Attributes:
+        whole: all units.
+        since: those after the first.
+        began: when the first one ended, in seconds of any clock.
+    """
+
+    whole: Tally = field(default_factory=Tally)
+    since: Tally = field(default_factory=Tally)
+    began: float | None = None
+
+    def add(self, receipt: Mapping[str, Any], now: float) -> None:
+        """One more unit ended at `now`."""
+        self.whole.add(receipt)
+        if self.began is None:
+            self.began = now
+        else:
+            self.since.add(receipt)
+
+    def rate(self, now: float) -> float | None:
+        """Slices per second; None before two units."""
+        if self.began is None or not self.since.trials:
+            return None
+        return self.since.rate(now - self.began)
+
+    def seconds_left(self, trials: int, now: float) -> float | None:
+        """Time for the rest of `trials`; None before two units.
 
         It goes by trials: slices differ in their number of objects a hundredfold.
         """
-        return elapsed * (trials - self.trials) / max(self.trials, 1)
+        if self.began is None or not self.since.trials:
+            return None
+        return (now - self.began) * (trials - self.whole.trials) / self.since.trials

@@ -103,7 +103,7 @@ def test_what_is_said_of_every_kind_of_run() -> None:
     going.troubles["worker died"] = 2
     dead = words(seen(at(going, slow, live=False)))
     assert "dead: its driver" in dead
-    assert "1 units were left unfinished" in dead
+    assert "1 unit left unfinished" in dead
     assert "worker died: 2" in dead
 
 

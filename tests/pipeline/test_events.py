@@ -12,7 +12,7 @@ import pytest
 
 from engine.commands.status import status_command
 from engine.pipeline.events import FIELDS, NAME, EventLog, logged_events, read_events
-from engine.pipeline.history import latest
+from engine.pipeline.history import Watch, latest
 from engine.results.attempts import Attempt, begin
 from engine.results.manifest import MANIFESTS
 from engine.results.parts import PartStore
@@ -131,11 +131,20 @@ def test_the_latest_run_adds_up() -> None:
     assert history.elapsed(START + timedelta(seconds=60)) == 10.0 + 30.0
     assert history.busy == 15.0 / (15.0 * 2)
     assert history.tally.rate(15.0) == 6 / 15
-    assert history.tally.seconds_left(50, 15.0) == 10.0
-    assert (history.straggles(9.0), history.straggles(9.1)) == (False, True)
+    assert (history.due, history.pace.whole.units, history.pace.since.units) == (10, 1, 0)
+    assert history.patience_s == 9.0
     assert history.stages == {"embed": 4.5, "commit": 1.5}
     assert history.troubles == {"worker died": 1}
     assert latest([]) is None
+
+
+def test_the_time_that_is_left_goes_by_the_pace_since_the_first_unit() -> None:
+    events = [at(0, "run_begun", **BEGUN), at(1, "pass_begun", **PASS), unit(60), unit(64)]
+    now = START + timedelta(seconds=66)
+    assert Watch(True, latest(events[:3]), [], now).seconds_left is None
+    history = latest(events)
+    assert Watch(True, history, [], now).seconds_left == 6 * 20 / 10  # 20 trials, 10 in 6 s
+    assert Watch(False, history, [], now).seconds_left is None
 
 
 @pytest.fixture
@@ -156,7 +165,6 @@ def test_status_of_a_run_at_work(run: Path, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert "'toy': at work, process 7 on here" in said
     assert "3 of 5 units, 6 of 10 slices" in said
-    assert " left\n" in said
     assert "2 evaluators, busy 50% of 15.0 seconds: embed 4.5 s, commit 1.5 s" in said
     assert "at work: slow on here:9" in said
     assert "a straggler: 5.0 minutes" in said

@@ -12,6 +12,7 @@ from dashboards.app.state import State
 from dashboards.app.view import View
 from dashboards.figures.run_progress import speed, timeline
 from dashboards.page.times import duration
+from engine.commands.say import count
 from engine.errors import UserError
 from engine.pipeline.history import STRAGGLES, History, Watch, watch
 from engine.results.query import has_database
@@ -78,7 +79,7 @@ def seen(watched: Watch) -> Body:
         said = ", ".join(f"{what}: {n:,}" for what, n in sorted(history.troubles.items()))
         found.append(calm(f"Troubles, all dealt with: {said}."))
     if history.committed:
-        found += [html.H2("Speed"), *drawn("run_speed", speed(history))]
+        found += [html.H2("Speed"), *drawn("run_speed", speed(history, going_on=watched.going_on))]
     found += [html.H2("Who was at what"), *_workers(watched)]
     return found
 
@@ -99,7 +100,7 @@ def _numbers(watched: Watch, history: History) -> dict[str, str]:
         ),
     }
     if history.busy is not None:
-        numbers[f"{history.evaluators:,} evaluators busy"] = f"{history.busy:.0%}"
+        numbers[f"{count(history.evaluators, 'evaluator')} busy"] = f"{history.busy:.0%}"
     if str(history.begun["device"]).startswith("cuda") and history.elapsed() > 0:
         at_it = sum(history.stages[stage] for stage in ON_THE_DEVICE)
         numbers["GPUs busy"] = f"{at_it / (history.elapsed() * history.evaluators):.0%}"
@@ -118,7 +119,7 @@ def _workers(watched: Watch) -> Body:
     left = [] if watched.live else watched.at_work
     if left:
         words.append(calm(
-            f"{len(left):,} units were left unfinished and will be done again by the next run."
+            f"{count(len(left), 'unit')} left unfinished: the next run begins anew with them."
         ))  # fmt: skip
     made = timeline(watched)
     if not made.data:
