@@ -29,8 +29,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Response
 
 from dashboards.app import case_rows, console
+from dashboards.app.bare import bare_app
 from dashboards.app.data import RunData
-from dashboards.app.files import connect_files
 from dashboards.app.masks import Masks
 from dashboards.app.numbers import numbers_of
 from dashboards.app.pages import PAGES, Page, compare
@@ -60,16 +60,14 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     """
     data = RunData(run_dir)
     state = AppState(data, Masks(data), RunData(other) if other is not None else None)
-    app = Dash(
-        __name__, title=f"samscope · {run_dir.resolve().name}", update_title="",
-        serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
-    )  # fmt: skip
+    app = bare_app(run_dir)
     app.layout = lambda: html.Div(calmly(lambda: [_layout(state)]))
     _in_the_browser(app)
-    _on_the_server(app, state)
+    _pages(app, state)
+    _cases(app, state)
+    _newer(app, state)
     console.connect(app, state)
     run_page.connect(app, run_dir)
-    connect_files(app.server)
     weakref.finalize(app, data.close)
     threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
@@ -187,7 +185,8 @@ def _in_the_browser(app: Dash) -> None:
         )  # fmt: skip
 
 
-def _on_the_server(app: Dash, state: AppState) -> None:
+def _pages(app: Dash, state: AppState) -> None:
+    """The page of an address, and the tables that are unfolded on it."""
     pages = {page.path: page for page in PAGES}
 
     @app.callback(Output("page", "children"), Input("place", "data"), prevent_initial_call=True)
@@ -197,6 +196,27 @@ def _on_the_server(app: Dash, state: AppState) -> None:
         if page is None:
             return [calm(f"There is no page {path}. The pages are listed above.")]
         return calmly(lambda: _page(state, page, View.of(search)))
+
+    @app.callback(
+        Output({"folded": "numbers", "question": MATCH, "part": MATCH}, "children"),
+        Input({"unfold": "numbers", "question": MATCH, "part": MATCH}, "n_clicks"),
+        State({"unfold": "numbers", "question": MATCH, "part": MATCH}, "id"),
+        State("place", "data"), prevent_initial_call=True,
+    )  # fmt: skip
+    def numbers(clicks: int | None, asked: dict[str, str], place: str | None) -> Any:
+        if clicks != 1:  # folded again: the rows stay
+            return no_update
+        view = View.of((place or "").partition("?")[2])
+        question, part = asked["question"], asked["part"]
+        if question == compare.CHANGED:
+            return calmly(lambda: [compare.changed(state, part, view)])
+        return calmly(lambda: [
+            grid(f"table-{question}-{part}", numbers_of(state, question, part, view))
+        ])  # fmt: skip
+
+
+def _cases(app: Dash, state: AppState) -> None:
+    """The table of cases, the case that was chosen, and its trials one after another."""
 
     @app.callback(Output("case", "children"), Input("pick", "data"), prevent_initial_call=True)
     def show_case(search: str) -> Body:
@@ -228,22 +248,9 @@ def _on_the_server(app: Dash, state: AppState) -> None:
             log.exception("the table of cases could not be read")
             return {"rowData": [], "rowCount": 0}
 
-    @app.callback(
-        Output({"folded": "numbers", "question": MATCH, "part": MATCH}, "children"),
-        Input({"unfold": "numbers", "question": MATCH, "part": MATCH}, "n_clicks"),
-        State({"unfold": "numbers", "question": MATCH, "part": MATCH}, "id"),
-        State("place", "data"), prevent_initial_call=True,
-    )  # fmt: skip
-    def numbers(clicks: int | None, asked: dict[str, str], place: str | None) -> Any:
-        if clicks != 1:  # folded again: the rows stay
-            return no_update
-        view = View.of((place or "").partition("?")[2])
-        question, part = asked["question"], asked["part"]
-        if question == compare.CHANGED:
-            return calmly(lambda: [compare.changed(state, part, view)])
-        return calmly(lambda: [
-            grid(f"table-{question}-{part}", numbers_of(state, question, part, view))
-        ])  # fmt: skip
+
+def _newer(app: Dash, state: AppState) -> None:
+    """Offer newer results; what is on the screen stays as it is."""
 
     @app.callback(Output("newer", "children"), Input("look", "n_intervals"),
                   State("database", "data"), prevent_initial_call=True)  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from dash import Dash, dcc, html
 
-from dashboards.app.files import connect_files
+from dashboards.app.bare import bare_app
 from dashboards.app.pages import run as run_page
 from dashboards.app.parts import calm
 from engine.results.query import has_database
@@ -41,10 +41,7 @@ class Waiting:
 
 def make_watching_app(run_dir: Path) -> Dash:
     """The page of a run that has no results yet, alone."""
-    app = Dash(
-        __name__, title=f"samscope · {run_dir.resolve().name}", update_title="",
-        serve_locally=True, suppress_callback_exceptions=True, add_log_handler=False,
-    )  # fmt: skip
+    app = bare_app(run_dir)
     app.layout = lambda: html.Div([
         dcc.Interval(id="wait", interval=1000 * run_page.AGAIN_S),
         html.Header([html.H1("samscope"), html.P([str(run_dir.resolve())])], className="top"),
@@ -56,5 +53,4 @@ def make_watching_app(run_dir: Path) -> Dash:
         ]),
     ], className="shell")  # fmt: skip
     run_page.connect(app, run_dir)
-    connect_files(app.server)
     return app
