@@ -70,8 +70,11 @@ def _html(connection: duckdb.DuckDBPyConnection, gallery: Sequence[GalleryItem])
 
 def _figure(connection: duckdb.DuckDBPyConnection, spec: FigureSpec) -> PageFigure:
     answer = run(connection, spec.question)
-    drawing = Drawing.of(spec.name, draw(spec.name, answer))
-    return PageFigure(spec, drawing, html_table(spec.name, answer))
+    made = draw(spec.name, answer)
+    for trace in made.data:  # marks that lead to the dashboard's cases lead nowhere in a file
+        if "customdata" not in (trace.hovertemplate or ""):
+            trace.update(customdata=None)
+    return PageFigure(spec, Drawing.of(spec.name, made), html_table(spec.name, answer))
 
 
 def _picture(item: GalleryItem) -> PagePicture:

@@ -232,3 +232,8 @@ def test_a_model_of_phantoms_says_so_on_other_images(
     assert any("drawn phantoms alone" in text for text in found) == warned
     akin = replace(facts, models=models, akin=[("new", 1)])
     assert not any("drawn phantoms alone" in text for text in facts_page.warnings(akin))
+
+
+@pytest.mark.ray
+def test_the_report_of_the_demo_can_be_sent_by_mail(demo: Path) -> None:
+    assert (demo / "report.html").stat().st_size <= LIMIT_BYTES
