@@ -174,7 +174,7 @@ def _in_the_browser(app: Dash) -> None:
         ("clear", [Input("clear", "n_clicks")]),
         ("theme", [Input("theme", "n_clicks")]),
         ("choose", [Input({"cases": ALL}, "selectedRows")]),
-        ("level", [Input("level", "value")]),
+        ("level", [Input({"level": ALL}, "value"), State({"level": ALL}, "id")]),
         ("contrast", [Input("contrast", "value")]),
         ("opacity", [Input("opacity", "value")]),
         ("reload", [Input("reload", "n_clicks")]),

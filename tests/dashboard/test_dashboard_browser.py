@@ -274,6 +274,25 @@ def test_the_window_and_the_opacity_of_a_case(browser: Any, world: Any) -> None:
         page.wait_for_function(f"() => ({style})(1).opacity === '1'")
 
 
+def test_a_case_is_asked_for_once_and_once_for_each_displacement(browser: Any, world: Any) -> None:
+    asked: list[str] = []
+    with visit(browser, world.address, "/cases?model=tiny&strategy=box") as page:
+        page.on(
+            "request",
+            lambda r: asked.append(r.url) if "case.children" in (r.post_data or "") else 0,
+        )
+        page.locator(".ag-row [col-id=model]:has-text('tiny')").first.click()
+        page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
+        settle(page)
+        assert len(asked) == 1
+        page.click("[id*=level]")
+        page.click("[role=option]:has-text('0-10 px, trial 1')")
+        page.wait_for_url("**hi=10**trial=1**")
+        page.wait_for_selector("[id*='0|10|1|']", timeout=60_000)
+        settle(page)
+        assert len(asked) == 2
+
+
 def test_the_trials_of_a_displacement_one_after_another(browser: Any, world: Any) -> None:
     (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
     case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
@@ -301,5 +320,5 @@ def test_a_displaced_trial_is_recomputed(browser: Any, world: Any) -> None:
     with visit(browser, world.address, case + "&lo=0&hi=10&trial=1") as page:
         page.wait_for_selector("#picture .main-svg", timeout=60_000)
         settle(page)
-        assert "0-10 px, trial 1" in page.inner_text("#level")
+        assert "0-10 px, trial 1" in page.inner_text("[id*=level]")
         assert page.locator("#case .banner").count() == 0

@@ -90,8 +90,9 @@ window.dash_clientside = window.dash_clientside || {};
       }
       return nothing();
     },
-    level: (value) => {
-      if (value) {
+    // also called when a case has come, with the level that it shows
+    level: ([value], [id]) => {
+      if (value && value !== id.level) {
         const query = asked();
         ["lo", "hi", "trial", "step"].forEach((name, at) => query.set(name, value.split("|")[at]));
         go(location.pathname, query);

@@ -196,11 +196,12 @@ def _words(
                           ("picked_by", pa.string())]),
     )  # fmt: skip
     notes = ", ".join(trial["notes"] or ())
+    here = f"{pick.lo}|{pick.hi}|{pick.trial}|{trial['step']}"
     return [
         html.Label(["prompt displaced by, trial, step", dcc.Dropdown(
-            id="level", clearable=False, searchable=False,
+            id={"level": here}, clearable=False, searchable=False,
             options=[{"label": _level(row), "value": _key(row)} for row in levels],
-            value=f"{pick.lo}|{pick.hi}|{pick.trial}|{trial['step']}",
+            value=here,
         )]),
         html.H3("Selections"),
         html.P(f"The object has {trial['gt_px']:,} px. Filled: the mask {pick.selection} picked."
