@@ -15,7 +15,7 @@ from engine.scoring.distances import TruthBorder
 from engine.study import Study
 
 MAP_BYTES = 256 * 1024 * 1024
-"""Most bytes the distance maps of one slice's objects may take (`TruthBorder.square_map`)."""
+"""Most bytes the distance maps of one slice's objects may take (`TruthBorder.way_from`)."""
 
 
 @dataclass(frozen=True, eq=False)

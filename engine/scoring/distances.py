@@ -28,6 +28,9 @@ MANY = 64
 OUTLINES = 2
 """With more pixels than that many times its bounds' outline, a border is none of a single shape."""
 
+NARROW = 8
+"""A slice whose squared diagonal is above that many times its area gets no table of distances."""
+
 LEAST_MM, MOST_MM = 1e-9, 1e9
 """Bounds of a pixel's sides; squares and sums of float64 stay finite within them."""
 
@@ -115,7 +118,7 @@ class TruthBorder:
         border: its border pixels.
         field: int32[y, x], rows to the nearest border pixel, all rows of the slice, columns of
             the border's bounds.
-        keep_map: whether `square_map` may be kept.
+        keep_map: whether a table of distances may be kept, four bytes a pixel of the slice.
         spacing_mm: (row, column), or None where either is unknown.
         limit_sq_px: largest integer whose root is within the pixel tolerance.
         tolerance_mm: tolerance of `nsd_mm`.
@@ -208,19 +211,29 @@ class TruthBorder:
         return Distances(nsd=0.0, nsd_mm=None if self.spacing_mm is None else 0.0)
 
     @cached_property
-    def square_map(self) -> NDArray[np.int32]:
-        """int32[y, x]: squared distance in pixels to the border, for every pixel of the slice."""
-        return nearest_kernels.square_map(self.field, self.border.x0, self.region.width)
+    def _ranks(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """Squared distances to the border of all pixels of the slice: the different ones,
+        ascending, and for every pixel (int32[y, x]) its place among them."""
+        squares = nearest_kernels.square_map(self.field, self.border.x0, self.region.width)
+        return nearest_kernels.ranked(squares), squares
 
-    def squares_to(self, other: Border) -> NDArray[np.int32]:
-        """int32[other.count]: squared distance in pixels of each pixel of `other` to the truth."""
-        place = (other.y0, other.x0, other.count)
+    def way_from(self, other: Border) -> _Way:
+        """Distances in pixels of each pixel of `other` to the truth."""
+        height, width = self.region.height, self.region.width
+        area, longest_sq = height * width, height * height + width * width
         # One look-up a pixel pays for the map when there are many, as in speckled predictions.
-        if self.keep_map and other.count * MANY > self.region.height * self.region.width:
+        many = other.count * MANY > area
+        if self.keep_map and many and longest_sq <= NARROW * area:
+            levels, ranks = self._ranks
             bounds = (other.y0, other.y1, other.x0, other.x1)
             bits = packed(other.pixels, other.y0, other.x0, bounds)
-            return nearest_kernels.looked_up(bits, words_a_row(bounds), *place, self.square_map)
-        return nearest_kernels.nearest_sq(other.pixels, *place, self.field, 0, self.border.x0)
+            place = (words_a_row(bounds), other.y0, other.x0)
+            return _Way(*nearest_kernels.looked_up(bits, *place, ranks, levels))
+        return _Way.of(
+            nearest_kernels.nearest_sq(
+                other.pixels, other.y0, other.x0, other.count, self.field, 0, self.border.x0
+            )
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +262,7 @@ class _Comparison:
             tally = self.other.tally_among(self.truth.border)
             if tally.size:
                 return _Way.of_tally(tally)
-        return _Way.of(self.truth.squares_to(self.other))
+        return self.truth.way_from(self.other)
 
     def _back(self) -> _Way:
         truth, other = self.truth.border, self.other

@@ -82,22 +82,57 @@ def square_map(field: Field, field_x0: int, width: int) -> Squares:
 
 
 @compiled
-def looked_up(pixels: Words, step: int, y0: int, x0: int, count: int, squares: Squares) -> Squares:
-    """int32[count]: values of `square_map` at the pixels of a border, row-major.
+def ranked(squares: Squares) -> Floats:
+    """float64[n]: the different values of int32[y, x], ascending.
 
-    pixels: `bits.packed` in the border's bounds, `step` words a row, its first pixel at (y0, x0).
+    In `squares` each value is replaced by its place among them. Takes four bytes for each number
+    up to the largest.
     """
-    result = np.empty(count, np.int32)
-    found = 0
+    most = np.int32(0)
+    for y in range(len(squares)):
+        for x in range(squares.shape[1]):
+            most = max(most, squares[y, x])
+    rank = np.zeros(int(most) + 1, np.int32)
+    for y in range(len(squares)):
+        for x in range(squares.shape[1]):
+            rank[squares[y, x]] = 1
+    levels = np.flatnonzero(rank)
+    for i in range(len(levels)):
+        rank[levels[i]] = np.int32(i)
+    for y in range(len(squares)):
+        for x in range(squares.shape[1]):
+            squares[y, x] = rank[squares[y, x]]
+    return levels.astype(np.float64)
+
+
+@compiled
+def looked_up(
+    pixels: Words, step: int, y0: int, x0: int, ranks: Squares, levels: Floats
+) -> tuple[Floats, Ints]:
+    """`runs` of the values `levels[ranks]` at the pixels of a border.
+
+    Args:
+        pixels: `bits.packed` in the border's bounds, `step` words a row, its first pixel at
+            (y0, x0).
+        ranks: int32[y, x], places among `levels`.
+        levels: float64[n], ascending.
+    """
+    tally = np.zeros(len(levels), np.int32)
     for y in range(len(pixels) // step):
-        line = squares[y + y0]
+        line = ranks[y + y0]
         for k in range(step):
             bits = pixels[y * step + k]
             while bits != 0:
-                result[found] = line[x0 + 64 * k + int(lowest(bits))]
-                found += 1
+                tally[line[x0 + 64 * k + int(lowest(bits))]] += 1
                 bits &= bits - np.uint64(1)
-    return result
+    values, upto = np.empty(len(levels), np.float64), np.empty(len(levels), np.int64)
+    found, total = 0, 0
+    for i in range(len(levels)):
+        total += tally[i]
+        # written to the same place again until a level has pixels: no branch
+        values[found], upto[found] = levels[i], total
+        found += tally[i] != 0
+    return values[:found], upto[:found]
 
 
 @compiled

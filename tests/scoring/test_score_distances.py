@@ -168,6 +168,7 @@ def test_any_memory_layout_and_one_compiled_signature() -> None:
                 "nearest_sq",
                 "nearest_sq_stretched",
                 "square_map",
+                "ranked",
                 "looked_up",
             ),
         ),
@@ -341,5 +342,31 @@ def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
             tally = asking.tally_among(crowd)
             assert (tally.size == 0) == (squares[-1] > crowd_kernels.REACH**2)
             assert tally.size == 0 or np.array_equal(_squares(_Way.of_tally(tally)), squares)
-        assert np.array_equal(np.sort(anew.squares_to(other)), wanted[0])
-        assert np.array_equal(np.sort(kept.squares_to(other)), wanted[0])
+        assert np.array_equal(_squares(anew.way_from(other)), wanted[0])
+        assert np.array_equal(_squares(kept.way_from(other)), wanted[0])
+
+
+@pytest.mark.parametrize(
+    ("size", "keep", "share", "kept"),
+    [
+        ((60, 80), True, 0.2, True),
+        ((60, 80), True, 0.001, False),  # few pixels: no look-up pays
+        ((60, 80), False, 0.2, False),  # no room
+        ((20, 157), True, 0.2, True),
+        ((20, 158), True, 0.2, False),  # too narrow
+        ((158, 20), True, 0.2, False),
+    ],
+)
+def test_a_table_of_distances_is_kept_where_it_pays(
+    size: tuple[int, int], keep: bool, share: float, kept: bool
+) -> None:
+    truth = np.zeros(size, np.bool_)
+    truth[2:9, 3:5] = True
+    other = Border.from_mask(np.random.default_rng(1).random(size) < share)
+    assert other is not None
+    border = TruthBorder.from_mask(truth, keep_map=keep)
+    expected = TruthBorder.from_mask(truth, keep_map=False).way_from(other)
+    found = border.way_from(other)
+    assert ("_ranks" in vars(border)) == kept
+    assert np.array_equal(found.squares, expected.squares)
+    assert np.array_equal(found.upto, expected.upto)
