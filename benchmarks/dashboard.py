@@ -5,8 +5,8 @@
 
 Serves the run and visits every page in a headless Chromium of 1280 x 900 px: from the click on a
 link until every figure that reaches into the window is drawn (those below are drawn when they are
-scrolled to). The first visit follows the start at once; then five more. Prints a table in Markdown
-and the machine's load. Needs chromium on the PATH.
+scrolled to). With --filter, under that filter. The first visit follows the start at once; then five
+more. Prints a table in Markdown and the machine's load. Needs chromium on the PATH.
 """
 
 from __future__ import annotations
@@ -45,17 +45,18 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
-    run = parser.parse_args().run
-    server = serve(make_app(run), "127.0.0.1", 0)
+    parser.add_argument("--filter", default="", help="as in an address: modality=ct&model=tiny")
+    said = parser.parse_args()
+    server = serve(make_app(said.run), "127.0.0.1", 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(f"http://127.0.0.1:{server.port}/sql")
+        page.goto(f"http://127.0.0.1:{server.port}/sql?{said.filter}")
         page.wait_for_selector("#page > *", timeout=60_000)
-        first, *again = [[_visit(page, one.path) for one in PAGES] for _ in range(1 + AGAIN)]
+        first, *again = [[_visit(page, one.title) for one in PAGES] for _ in range(1 + AGAIN)]
         browser.close()
     server.shutdown()
     print("| page | first (s) | median of 5 (s) | slowest of 5 (s) |\n|---|---|---|---|")
@@ -64,11 +65,11 @@ def main() -> None:
     print("load of the last minute, five, fifteen:", *(f"{load:.1f}" for load in os.getloadavg()))
 
 
-def _visit(page: Any, path: str) -> float:
+def _visit(page: Any, title: str) -> float:
     """Seconds from the click until what is seen of the page is drawn."""
     started = time.perf_counter()
     with page.expect_response(_brings_the_page, timeout=60_000):
-        page.click(f"nav a[href='{path}']")
+        page.click(f"nav a:text-is('{title}')")
     page.evaluate(DRAWN)
     return time.perf_counter() - started
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import NDArray
 
 from engine.masks import Packed, boxes_of, pack
@@ -111,6 +110,8 @@ def suppress(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.intp]:
         boxes: float32[k, 4], XYXY.
         threshold: a box goes when its IoU with one kept before exceeds it.
     """
+    import torchvision  # long to import, and only here needed
+
     # Ranks instead of scores: the walk cannot depend on how a sort treats ties.
     ranks = -torch.arange(len(boxes), dtype=torch.float32)
     kept = torchvision.ops.nms(torch.from_numpy(boxes), ranks, threshold)

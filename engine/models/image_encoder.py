@@ -23,7 +23,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
-from segment_anything.modeling.image_encoder import get_rel_pos
 from torch import Tensor
 from torch.nn.functional import conv2d, gelu, layer_norm, linear
 
@@ -91,6 +90,8 @@ class _Block:
 
     @classmethod
     def of(cls, block: Any, side: tuple[int, int], dtype: torch.dtype) -> _Block:
+        from segment_anything.modeling.image_encoder import get_rel_pos  # see `network`
+
         attention, window = block.attn, int(block.window_size)
         height, width = (window, window) if window else side
         return cls(

@@ -7,13 +7,6 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
-from segment_anything.modeling import (
-    ImageEncoderViT,
-    MaskDecoder,
-    PromptEncoder,
-    Sam,
-    TwoWayTransformer,
-)
 
 from engine.configuration import Frozen
 from engine.models.kind import ModelConfig
@@ -82,7 +75,7 @@ class SamConfig(ModelConfig):
 def empty_network(config: NetworkConfig) -> Any:
     """The `Sam` module of `config` in evaluation mode, its parameters on torch's meta device."""
     with torch.device("meta"):
-        network = Sam(
+        network = _parts().Sam(
             image_encoder=_encoder(config),
             prompt_encoder=_prompt_encoder(config),
             mask_decoder=_decoder(config.decoder),
@@ -108,9 +101,17 @@ def filled_network(config: NetworkConfig, state: dict[str, torch.Tensor], device
     return network.to(device).eval()
 
 
+def _parts() -> Any:
+    """`segment_anything.modeling`; with torchvision it is a quarter of the time that a worker takes
+    to begin, which none without a SAM needs."""
+    from segment_anything import modeling
+
+    return modeling
+
+
 def _encoder(config: NetworkConfig) -> Any:
     encoder = config.encoder
-    return ImageEncoderViT(
+    return _parts().ImageEncoderViT(
         img_size=config.input_size,
         patch_size=config.patch_size,
         embed_dim=encoder.width,
@@ -128,7 +129,7 @@ def _encoder(config: NetworkConfig) -> Any:
 
 def _prompt_encoder(config: NetworkConfig) -> Any:
     side = config.input_size // config.patch_size
-    return PromptEncoder(
+    return _parts().PromptEncoder(
         embed_dim=config.decoder.width,
         image_embedding_size=(side, side),
         input_image_size=(config.input_size, config.input_size),
@@ -137,9 +138,10 @@ def _prompt_encoder(config: NetworkConfig) -> Any:
 
 
 def _decoder(decoder: DecoderConfig) -> Any:
-    return MaskDecoder(
+    parts = _parts()
+    return parts.MaskDecoder(
         num_multimask_outputs=3,
-        transformer=TwoWayTransformer(
+        transformer=parts.TwoWayTransformer(
             depth=decoder.depth,
             embedding_dim=decoder.width,
             mlp_dim=decoder.mlp_width,

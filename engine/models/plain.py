@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from segment_anything import SamPredictor
 
 from engine.errors import SamscopeError
 from engine.models.base import Image
@@ -50,6 +49,8 @@ class PlainSam:
     """`SamPredictor` over a model's network, without TF32 and with one CPU thread, as the model."""
 
     def __init__(self, model: SamModel) -> None:
+        from segment_anything import SamPredictor  # long to import: see `network`
+
         self._predictor = SamPredictor(model.network)
         self._device = model.device
 
