@@ -3,14 +3,16 @@
     python benchmarks/scale_run.py /tmp/many --slices 10000      (minutes)
 
 One disc a slice of 64 x 64 pixels, a fake model, `box` at two jitter levels (4 trials a slice), so
-that what is measured is the pipeline. Prints the driver's resident memory in tenths of the
-run, then times what a second call does that finds everything committed.
+that what is measured is the pipeline; another process makes the collection. Prints the driver's own
+memory (resident, neither files nor shared) in tenths of the run, then times what a second call does
+that finds everything committed.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import multiprocessing
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -48,8 +50,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     collection, study = said.folder / "many.zarr", said.folder / "study.yaml"
     if not collection.exists():
         with measured("ingest"):
-            cases = range(-(-said.slices // SLICES_PER_CASE))
-            ingest_cases(INFO, [case(number, SLICES_PER_CASE) for number in cases], collection)
+            apart = multiprocessing.get_context("spawn")
+            maker = apart.Process(target=make_collection, args=(collection, said.slices))
+            maker.start()
+            maker.join()
     (said.folder / "fake.yaml").write_text("kind: fake\n")
     study.write_text(STUDY.format(fake=said.folder / "fake.yaml"))
     for turn in ("run", "again"):
@@ -62,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             part = memory[tenth * len(memory) // 10 : (tenth + 1) * len(memory) // 10]
             if part:
                 sys.stdout.write(f"{part[0][0]:.0f}-{part[-1][0]:.0f} s: {part[-1][1]:.0f} MiB\n")
+
+
+def make_collection(path: Path, slices: int) -> None:
+    """So many slices, in cases of `SLICES_PER_CASE`."""
+    cases = range(-(-slices // SLICES_PER_CASE))
+    ingest_cases(INFO, [case(number, SLICES_PER_CASE) for number in cases], path)
 
 
 def case(number: int, slices: int) -> CuratedCase:
@@ -81,14 +91,14 @@ def case(number: int, slices: int) -> CuratedCase:
 
 @contextmanager
 def watched() -> Iterator[list[tuple[float, float]]]:
-    """(seconds, MiB resident in this process), every second."""
+    """(seconds, MiB of this process's own), every second."""
     seen: list[tuple[float, float]] = []
     ended, started = threading.Event(), monotonic()
 
     def look() -> None:
         while not ended.wait(1):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            seen.append((monotonic() - started, pages * resource.getpagesize() / 2**20))
+            (own,) = re.findall(r"RssAnon:\s+(\d+) kB", Path("/proc/self/status").read_text())
+            seen.append((monotonic() - started, int(own) / 1024))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
