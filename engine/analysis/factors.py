@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import duckdb
@@ -21,7 +21,7 @@ from engine.analysis.correlation import (
 )
 from engine.analysis.ranks import Codes, codes, ranks
 from engine.analysis.scatter import Scatters, rank_sums, replicates, scatter
-from engine.results.query import query
+from engine.analysis.scored import numbers, scores
 
 SCORES = ("dice", "hausdorff_px")
 PAPER = ("area_px", "aspect_ratio", "intensity_difference", "fourier_order")
@@ -51,18 +51,6 @@ ANSWER = pa.schema(
     ]
 )
 
-_CELLS = """
-    SELECT model, strategy, selection, expected, step
-    FROM expected_scores
-    LEFT JOIN (SELECT strategy, max(step) AS step FROM moments GROUP BY strategy) USING (strategy)
-    WHERE jitter_lo = 0 AND jitter_hi = 0
-    ORDER BY model_position, strategy_position, selection"""
-
-_SCORED = """
-    SELECT object_key, 2 * tp::DOUBLE / (pred_px + gt_px) AS dice, hausdorff_px
-    FROM undisplaced
-    WHERE model = $model AND strategy = $strategy AND selection = $selection AND step = $step"""
-
 
 @dataclass(frozen=True)
 class Population:
@@ -86,22 +74,8 @@ class Population:
             rows["object_key"].to_numpy().astype(np.int64),
             _category(rows["subject_id"]),
             _category(rows["modality"]),
-            {name: codes(_numbers(rows[name])) for name in (*PAPER, *OURS)},
+            {name: codes(numbers(rows[name])) for name in (*PAPER, *OURS)},
         )
-
-    def aligned(self, scored: pa.Table, score: str) -> NDArray[np.float64]:
-        """float64[object]: a score of each object; NaN: none.
-
-        Args:
-            scored: object_key, and scores of objects that may be of the population or not.
-        """
-        order, keys = np.argsort(self.keys), scored["object_key"].to_numpy()
-        at = np.searchsorted(self.keys[order], keys)
-        known = at < len(order)
-        known[known] = self.keys[order[at[known]]] == keys[known]
-        values = np.full(len(order), np.nan)
-        values[order[at[known]]] = _numbers(scored[score])[known]
-        return values
 
 
 def correlate(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int) -> pa.Table:
@@ -112,13 +86,12 @@ def correlate(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int) 
     """
     population = Population.of(rows)
     answer: list[Row] = []
-    for cell in query(connection, _CELLS).to_pylist():
-        expected, step = cell.pop("expected"), cell.pop("step")
-        scored = connection.sql(_SCORED, params={**cell, "step": step}).to_arrow_table()
+    for scored in scores(connection):
+        cell = {**asdict(scored.pick), "expected": scored.expected}
         for score in SCORES:
-            values = population.aligned(scored, score)
+            values = scored.of(population.keys, score)
             found = score_and_factors(population, codes(values), seed)
-            answer += [{**cell, "score": score, "expected": expected, **row} for row in found]
+            answer += [{**cell, "score": score, **row} for row in found]
     return pa.Table.from_pylist(answer, schema=ANSWER)
 
 
@@ -216,8 +189,3 @@ def _category(column: pa.ChunkedArray) -> Codes:
     place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     found: Codes = place[coded.indices.to_numpy()]
     return found
-
-
-def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    numbers: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return numbers

@@ -120,13 +120,17 @@ def _answer(frame: pd.DataFrame) -> list[Row]:
         others = ", ".join(f"NULL::DOUBLE AS {name}" for name in sorted(FACTORS - {"solidity"}))
         connection.execute(
             f"""CREATE TABLE objects AS
-                SELECT index AS object_key, value::DOUBLE AS solidity, {others} FROM rows;
-            CREATE TABLE final_undisplaced AS SELECT index AS object_key, 'm' AS model,
-                's' AS strategy, 'oracle' AS selection, tp::DOUBLE / 6 AS dice,
-                'p' || subject AS subject_id FROM rows;
+                SELECT index AS object_key, index AS slice_id, value::DOUBLE AS solidity, {others}
+                FROM rows;
+            CREATE TABLE slices AS SELECT index AS slice_id, index AS case_id FROM rows;
+            CREATE TABLE cases AS SELECT index AS case_id, 'p' || subject AS subject_id FROM rows;
+            CREATE TABLE undisplaced AS SELECT index AS object_key, 'm' AS model,
+                's' AS strategy, 'oracle' AS selection, 0 AS step, tp::BIGINT AS tp,
+                6 AS pred_px, 6 AS gt_px, NULL::DOUBLE AS hausdorff_px FROM rows;
+            CREATE TABLE moments AS SELECT 's' AS strategy, 0 AS step;
             CREATE TABLE expected_scores AS SELECT
                 'm' AS model, 's' AS strategy, 'oracle' AS selection, 0 AS model_position,
-                0 AS strategy_position, 0 AS jitter_lo, 0 AS jitter_hi;
+                0 AS strategy_position, 0 AS jitter_lo, 0 AS jitter_hi, 6 AS expected;
             CREATE TABLE runs AS SELECT {SEED} AS study_seed"""
         )
         found: list[Row] = answer(connection, QUESTIONS["factor_bins"]).to_pylist()

@@ -13,7 +13,8 @@ from oracles import correlation as oracle
 from results.synthetic import Row, Synthetic, make
 
 from engine.analysis import run
-from engine.analysis.factors import MODALITY, OURS, PAPER, Population, correlate
+from engine.analysis.factors import MODALITY, OURS, PAPER, correlate
+from engine.analysis.scored import Pick, Scored
 from engine.results.query import connect, run_sql
 
 SEED = 7
@@ -150,12 +151,9 @@ def test_macros_are_aggregates(made: Synthetic) -> None:
 
 
 def test_scores_of_objects_outside_the_population_land_nowhere() -> None:
-    codes = np.zeros(3, np.int64)
-    population = Population(np.array([10, 5, 20]), codes, codes, {})
-    scored = pa.table(
-        {"object_key": [5, 7, 20, 99, 10, 1], "dice": [0.1, 0.2, 0.3, 0.4, None, 0.6]}
-    )
-    np.testing.assert_array_equal(population.aligned(scored, "dice"), [np.nan, 0.1, 0.3])
+    rows = pa.table({"object_key": [5, 7, 20, 99, 10, 1], "dice": [0.1, 0.2, 0.3, 0.4, None, 0.6]})
+    scored = Scored(Pick("tiny", "box", "oracle"), 6, rows)
+    np.testing.assert_array_equal(scored.of(np.array([10, 5, 20]), "dice"), [np.nan, 0.1, 0.3])
 
 
 def _two_steps(subjects: int) -> tuple[list[Row], list[Row]]:
