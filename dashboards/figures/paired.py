@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dashboards.figures.rows import (
     coverage,
+    fewest,
     hover,
     offsets,
     preferred,
@@ -55,7 +56,8 @@ def figure(answer: pa.Table) -> go.Figure:
     first = items[0]
     made.update_xaxes(title_text=f"Dice of {first['model']} minus Dice of {first['baseline']}")
     height = 130 + len(pairs) * max(24, 8 * len(strategies))
-    return finish(made, height, note=f"Selection {selection}.")
+    left_out = f" {fewest(len(expected) - len(pairs))}" if len(expected) > len(pairs) else ""
+    return finish(made, height, note=f"Selection {selection}.{left_out}")
 
 
 def _label(items: list[dict[str, object]], pair: tuple[str, str]) -> str:

@@ -34,6 +34,15 @@ def coverage(items: Sequence[Row]) -> str:
     return f"{numbers[0]:,}–{numbers[-1]:,} / {expected:,}"
 
 
+def fewest(hidden: int) -> str:
+    """Words for rows that a figure has no room for."""
+    one = hidden == 1
+    return (
+        f"{hidden:,} {'row' if one else 'rows'} with the fewest objects "
+        f"{'is' if one else 'are'} only in the CSV."
+    )
+
+
 def segments(
     items: Sequence[Row], value: str, positions: Sequence[float]
 ) -> tuple[list[float | None], list[float | None]]:

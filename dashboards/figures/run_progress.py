@@ -31,7 +31,8 @@ def speed(history: History, *, going_on: bool) -> go.Figure:
     made = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.12)
     for row, values, name, colour in (
         (1, rate, "slices per second", OKABE_ITO[0]),
-        (2, busy, "busy share", OKABE_ITO[2]),
+        # an evaluator's next unit may begin before the driver has seen its last one end
+        (2, np.minimum(busy, 1.0), "busy share", OKABE_ITO[2]),
     ):
         made.add_scatter(
             x=middles, y=values, mode="lines", line={"color": colour, "shape": "hvh"},

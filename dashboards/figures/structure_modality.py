@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 from plotly.subplots import make_subplots
 
-from dashboards.figures.rows import SEEN_MARK, Row, coverage, hover, rows, short, unique
+from dashboards.figures.rows import SEEN_MARK, Row, coverage, fewest, hover, rows, short, unique
 from dashboards.figures.theme import finish
 
 MAX_ROWS = 60
@@ -53,7 +53,7 @@ def figure(answer: pa.Table) -> go.Figure:
                                 "len": 240, "y": 1, "yanchor": "top"}}
     )  # fmt: skip
     hidden = len(pairs) - len(kept)
-    note = f"{hidden} rows with the fewest objects are only in the CSV." if hidden else ""
+    note = fewest(hidden) if hidden else ""
     finish(figure, 40 + high, note=note)
     figure.update_layout(margin={"t": _HEAD_PX, "b": 16})
     figure.update_xaxes(showgrid=False)

@@ -52,9 +52,23 @@ def _data(facts: Facts, study: Study) -> str:
         f"{_n(facts['cases'], 'case')} from {_n(facts['subjects'], 'subject')} "
         f"({_n(len(facts['datasets']), 'data set')}: {_list(facts['datasets'])}; "
         f"{_list(facts['modalities'])}). Objects of at most {study.min_object_px} pixels in a "
-        f"slice were left out; {_n(facts['excluded_objects'], 'object')} of the collection "
-        f"{'was' if facts['excluded_objects'] == 1 else 'were'} excluded in all." + _sample(study)
+        f"slice were left out. {_excluded(facts)}" + _sample(study)
     )
+
+
+def _excluded(facts: Facts) -> str:
+    """What of the collection is not in the study, by size: data sets, cases, slices, objects."""
+    found = {
+        "data set": facts["excluded_datasets"], "case": facts["excluded_cases"],
+        "slice": facts["excluded_slices"], "object": facts["excluded_objects"],
+    }  # fmt: skip
+    said = [_n(number, f"whole {what}" if what != "object" else what)
+            for what, number in found.items() if number]  # fmt: skip
+    if not said:
+        return "Nothing of the collection was excluded."
+    others = " of other slices" if facts["excluded_objects"] and len(said) > 1 else ""
+    one = sum(found.values()) == 1
+    return f"Of the collection, {_list(said)}{others} {'was' if one else 'were'} excluded."
 
 
 def _sample(study: Study) -> str:

@@ -15,6 +15,7 @@ from oracles import variance as oracle
 from results.synthetic import Row, Synthetic, make, study
 
 from engine.analysis import run
+from engine.analysis.methods import _excluded
 from engine.results.query import connect, run_sql
 
 PICK = ("model", "strategy", "selection")
@@ -269,6 +270,22 @@ def test_cost_beside_quality(made: Synthetic, answers: dict[str, list[Row]]) -> 
         assert all(row[k] == leader[k] for k in ("n", "expected", "dice", "dice_lo", "dice_hi"))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0, 0, 26, 214), "26 whole slices and 214 objects of other slices were excluded."),
+        ((0, 0, 0, 1), "Of the collection, 1 object was excluded."),
+        ((1, 0, 0, 0), "Of the collection, 1 whole data set was excluded."),
+        ((0, 2, 1, 0), "Of the collection, 2 whole cases and 1 whole slice were excluded."),
+    ],
+)
+def test_methods_count_whole_slices_apart_from_objects(
+    numbers: tuple[int, ...], words: str
+) -> None:
+    names = ("excluded_datasets", "excluded_cases", "excluded_slices", "excluded_objects")
+    assert _excluded(dict(zip(names, numbers, strict=True))).endswith(words)
+
+
 def test_methods_name_what_the_run_recorded(made: Synthetic, answers: dict[str, list[Row]]) -> None:
     texts = {row["topic"]: row["text"] for row in answers["methods"]}
     assert list(texts) == ["data", "models", "prompts", "scores", "statistics", "provenance"]
@@ -276,6 +293,7 @@ def test_methods_name_what_the_run_recorded(made: Synthetic, answers: dict[str, 
     (count,) = run_sql(made.run_dir, "SELECT sum(expected)::BIGINT AS n FROM coverage").to_pylist()
     assert f"{len(made.objects)} objects" in texts["data"]
     assert "5 subjects (2 data sets: abdomen_ct and skin/photo; CT and dermoscopy)" in texts["data"]
+    assert "Of the collection, 2 whole cases were excluded." in texts["data"]
     for row in run_sql(made.run_dir, "FROM models").to_pylist():
         assert f"{row['model']}" in texts["models"]
         assert row["weights_sha256"] in texts["models"]

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dashboards.figures import FIGURES, draw
+from dashboards.figures import FIGURES, draw, paired
 from dashboards.figures.rows import coverage, hover, offsets, segments
 from dashboards.figures.structure_modality import MAX_ROWS
 from dashboards.figures.theme import colour, symbol
@@ -92,6 +92,17 @@ def test_heat_map_caps_its_rows_and_says_so() -> None:
     assert len(heat.z) == MAX_ROWS
     assert figure.layout.yaxis.ticktext[0].startswith(f"s{MAX_ROWS + 4} · CT")  # most objects
     assert figure.layout.meta["note"].startswith("5 rows")
+
+
+def test_a_comparison_caps_its_rows_and_says_so() -> None:
+    rows = [
+        answer(structure=f"s{n}", modality="CT", baseline="b", gain=0.1, gain_lo=0.0, gain_hi=0.2)
+        for n in range(paired.MAX_ROWS + 1)
+    ]
+    full = draw("paired", pa.Table.from_pylist(rows[:-1]))
+    assert "only in the CSV" not in full.layout.meta["note"]
+    figure = draw("paired", pa.Table.from_pylist(rows))
+    assert "1 row with the fewest objects is only in the CSV." in figure.layout.meta["note"]
 
 
 def test_words_and_places() -> None:

@@ -20,6 +20,11 @@ SELECT
     (SELECT count(*) FROM slices) AS slices,
     (SELECT count(*) FROM objects) AS objects,
     (SELECT count(DISTINCT structure) FROM objects) AS structures,
+    (SELECT count(*) FROM exclusions WHERE case_id IS NULL) AS excluded_datasets,
+    (SELECT count(*) FROM exclusions WHERE case_id IS NOT NULL AND slice_id IS NULL)
+        AS excluded_cases,
+    (SELECT count(*) FROM exclusions WHERE slice_id IS NOT NULL AND object_id IS NULL)
+        AS excluded_slices,
     (SELECT count(*) FROM exclusions WHERE object_id IS NOT NULL) AS excluded_objects,
     (SELECT sum(expected)::BIGINT FROM coverage) AS expected,
     (SELECT sum(done)::BIGINT FROM coverage) AS done,
