@@ -116,7 +116,7 @@ def test_what_is_out_of_view_is_drawn_once_it_is_scrolled_to(browser: Any, demo:
         assert figures.count() == 2
         assert page.locator("#page [data-drawn]").count() == 1
         figures.last.scroll_into_view_if_needed()
-        figures.last.locator(".main-svg").first.wait_for(timeout=30_000)
+        page.locator("#page [data-figure][data-drawn]").nth(1).wait_for(timeout=30_000)
         # room was kept for every label: nothing was drawn twice
         for figure in figures.all():
             kept, used = figure.evaluate(
@@ -232,7 +232,7 @@ def test_an_answer_as_csv(browser: Any, world: Any) -> None:
 def test_the_theme_is_kept(browser: Any, world: Any) -> None:
     with visit(browser, world.address, "/coverage") as page:
         page.click("#theme")
-        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.wait_for_selector("html[data-theme=dark]")
         page.reload()
         page.wait_for_selector("#page > *")
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"
