@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             maker = apart.Process(target=make_collection, args=(collection, said.slices))
             maker.start()
             maker.join()
+            if maker.exitcode:
+                sys.exit(maker.exitcode)
     (said.folder / "fake.yaml").write_text("kind: fake\n")
     study.write_text(STUDY.format(fake=said.folder / "fake.yaml"))
     for turn in ("run", "again"):

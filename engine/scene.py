@@ -11,7 +11,7 @@ from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
 from engine.collection.intensity import to_uint8
 from engine.errors import CorruptDataError
 from engine.prompts.geometry import ObjectGeometry
-from engine.scoring.distances import TruthBorder
+from engine.scoring.distances import MAP_BYTES_A_PIXEL, TruthBorder
 from engine.study import Study
 
 MAP_BYTES = 256 * 1024 * 1024
@@ -79,7 +79,7 @@ def _target(study: Study, ref: SliceRef, wanted: ObjectRef, pixels: SlicePixels)
         (ref.spacing_row_mm, ref.spacing_col_mm),
         tolerance_px=study.nsd_tolerance_px,
         tolerance_mm=study.nsd_tolerance_mm,
-        keep_map=4 * ref.height * ref.width * len(ref.objects) <= MAP_BYTES,
+        keep_map=MAP_BYTES_A_PIXEL * ref.height * ref.width * len(ref.objects) <= MAP_BYTES,
         where=wanted.object_id,
     )
     return Target(wanted, geometry, border)

@@ -28,8 +28,9 @@ MANY = 64
 OUTLINES = 2
 """With more pixels than that many times its bounds' outline, a border is none of a single shape."""
 
-NARROW = 8
-"""A slice whose squared diagonal is above that many times its area gets no table of distances."""
+MAP_BYTES_A_PIXEL = 8
+"""What a truth's table of distances keeps at most, for each pixel of the slice: four for a place,
+and eight for each different distance, fewer than half as many as pixels but in tiny slices."""
 
 LEAST_MM, MOST_MM = 1e-9, 1e9
 """Bounds of a pixel's sides; squares and sums of float64 stay finite within them."""
@@ -118,7 +119,7 @@ class TruthBorder:
         border: its border pixels.
         field: int32[y, x], rows to the nearest border pixel, all rows of the slice, columns of
             the border's bounds.
-        keep_map: whether a table of distances may be kept, four bytes a pixel of the slice.
+        keep_map: whether a table of distances may be kept (`MAP_BYTES_A_PIXEL`).
         spacing_mm: (row, column), or None where either is unknown.
         limit_sq_px: largest integer whose root is within the pixel tolerance.
         tolerance_mm: tolerance of `nsd_mm`.
@@ -146,7 +147,7 @@ class TruthBorder:
         """Prepare `mask: bool[y, x]`, not empty; `where` names the object in messages.
 
         Args:
-            keep_map: whether four bytes for each pixel of the slice may be kept, once a speckled
+            keep_map: whether `MAP_BYTES_A_PIXEL` of the slice may be kept, once a speckled
                 prediction comes; the numbers are the same.
             spacing_mm: (row, column); None, or None in it: the `_mm` distances are None.
             tolerance_px, tolerance_mm: of `nsd` and `nsd_mm`.
@@ -211,19 +212,22 @@ class TruthBorder:
         return Distances(nsd=0.0, nsd_mm=None if self.spacing_mm is None else 0.0)
 
     @cached_property
-    def _ranks(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    def _ranks(self) -> tuple[NDArray[np.float64], NDArray[np.int32]] | None:
         """Squared distances to the border of all pixels of the slice: the different ones,
-        ascending, and for every pixel (int32[y, x]) its place among them."""
+        ascending, and for every pixel (int32[y, x]) its place among them.
+
+        None where the longest squared distance exceeds the number of pixels, as in narrow slices
+        and for objects in a corner: so many would take more than looking up saves.
+        """
         squares = nearest_kernels.square_map(self.field, self.border.x0, self.region.width)
-        return nearest_kernels.ranked(squares), squares
+        most = int(squares.max())
+        return None if most > squares.size else (nearest_kernels.ranked(squares, most), squares)
 
     def way_from(self, other: Border) -> _Way:
         """Distances in pixels of each pixel of `other` to the truth."""
-        height, width = self.region.height, self.region.width
-        area, longest_sq = height * width, height * height + width * width
         # One look-up a pixel pays for the map when there are many, as in speckled predictions.
-        many = other.count * MANY > area
-        if self.keep_map and many and longest_sq <= NARROW * area:
+        many = other.count * MANY > self.region.height * self.region.width
+        if self.keep_map and many and self._ranks is not None:
             levels, ranks = self._ranks
             bounds = (other.y0, other.y1, other.x0, other.x1)
             bits = packed(other.pixels, other.y0, other.x0, bounds)

@@ -82,17 +82,13 @@ def square_map(field: Field, field_x0: int, width: int) -> Squares:
 
 
 @compiled
-def ranked(squares: Squares) -> Floats:
+def ranked(squares: Squares, most: int) -> Floats:
     """float64[n]: the different values of int32[y, x], ascending.
 
     In `squares` each value is replaced by its place among them. Takes four bytes for each number
-    up to the largest.
+    up to `most`, the largest.
     """
-    most = np.int32(0)
-    for y in range(len(squares)):
-        for x in range(squares.shape[1]):
-            most = max(most, squares[y, x])
-    rank = np.zeros(int(most) + 1, np.int32)
+    rank = np.zeros(most + 1, np.int32)
     for y in range(len(squares)):
         for x in range(squares.shape[1]):
             rank[squares[y, x]] = 1

@@ -347,26 +347,32 @@ def test_squared_distances_are_the_integers_of_brute_force(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "keep", "share", "kept"),
+    ("size", "place", "keep", "pixels", "kept"),
     [
-        ((60, 80), True, 0.2, True),
-        ((60, 80), True, 0.001, False),  # few pixels: no look-up pays
-        ((60, 80), False, 0.2, False),  # no room
-        ((20, 157), True, 0.2, True),
-        ((20, 158), True, 0.2, False),  # too narrow
-        ((158, 20), True, 0.2, False),
+        ((64, 80), (30, 40), True, 81, True),
+        ((64, 80), (30, 40), True, 80, False),  # few pixels: no look-up pays
+        ((64, 80), (30, 40), False, 81, False),  # no room
+        ((64, 80), (0, 0), True, 81, False),  # so many distances, from a corner
+        ((20, 80), (9, 39), True, 81, False),  # and in a narrow slice: 10^2 + 40^2 > 1600
+        ((5, 5), (1, 0), True, 9, True),  # 3^2 + 4^2 are 25 pixels
+        ((2, 4), (0, 0), True, 4, False),  # 10 > 8
+        ((2, 4), (1, 1), True, 4, True),  # 5
+        ((4, 2), (2, 0), True, 4, True),
     ],
 )
 def test_a_table_of_distances_is_kept_where_it_pays(
-    size: tuple[int, int], keep: bool, share: float, kept: bool
+    size: tuple[int, int], place: tuple[int, int], keep: bool, pixels: int, kept: bool
 ) -> None:
     truth = np.zeros(size, np.bool_)
-    truth[2:9, 3:5] = True
-    other = Border.from_mask(np.random.default_rng(1).random(size) < share)
+    truth[place] = True
+    spread = np.zeros(truth.size, np.bool_)
+    spread[np.linspace(0, truth.size - 1, pixels).astype(int)] = True
+    other = Border.from_mask(spread.reshape(size))
     assert other is not None
+    assert other.count == pixels
     border = TruthBorder.from_mask(truth, keep_map=keep)
     expected = TruthBorder.from_mask(truth, keep_map=False).way_from(other)
     found = border.way_from(other)
-    assert ("_ranks" in vars(border)) == kept
+    assert (vars(border).get("_ranks") is not None) == kept
     assert np.array_equal(found.squares, expected.squares)
     assert np.array_equal(found.upto, expected.upto)

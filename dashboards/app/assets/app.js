@@ -49,7 +49,7 @@ window.dash_clientside = window.dash_clientside || {};
       const what = only(PICK).toString();
       return [
         here === place ? nothing() : here,
-        what === pick ? nothing() : what,
+        what === (pick ?? "") ? nothing() : what,
         links.map((id) => id.nav + (filters.size ? "?" + filters : "")),
         links.map((id) => (id.nav === pathname ? "here" : "")),
       ];
@@ -90,11 +90,16 @@ window.dash_clientside = window.dash_clientside || {};
       }
       return nothing();
     },
-    // also called when a case has come, with the level that it shows
+    // Also called when a case has come, with the level that it shows: an address that says as much stays.
+    // Compared with the address, not with the case: the answer to another choice may be on its way.
     level: ([value], [id]) => {
-      if (value && value !== id.level) {
-        const query = asked();
-        ["lo", "hi", "trial", "step"].forEach((name, at) => query.set(name, value.split("|")[at]));
+      if (!value) return nothing();
+      const query = asked();
+      const unsaid = ["0", "0", "0", id.level.split("|")[3]]; // an address without a step means the last one
+      const names = ["lo", "hi", "trial", "step"];
+      const chosen = value.split("|");
+      if (names.some((name, at) => (query.get(name) ?? unsaid[at]) !== chosen[at])) {
+        names.forEach((name, at) => query.set(name, chosen[at]));
         go(location.pathname, query);
       }
       return nothing();
