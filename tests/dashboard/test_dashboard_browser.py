@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from dashboard.conftest import served
 
+from dashboards.app import server
 from dashboards.app.pages import PAGES
 from engine.results.query import run_sql
 
@@ -23,6 +25,19 @@ pytestmark = [pytest.mark.browser, pytest.mark.ray]
 WIDTH_PX = 1280
 SHOTS = os.environ.get("SAMSCOPE_SCREENSHOTS")
 """A folder: every page is left there as a picture, in both themes."""
+
+
+QUIET_MS = 200
+COUNTED = """(() => {
+    let open = 0, since = performance.now();
+    const real = window.fetch;
+    window.fetch = async (...asked) => {
+        open += 1;
+        try { return await real(...asked); } finally { open -= 1; since = performance.now(); }
+    };
+    window.quiet = (ms) => open === 0 && performance.now() - since > ms;
+})()"""
+"""Playwright's own `networkidle` is of a page's arrival: it waits for nothing that comes later."""
 
 
 @contextmanager
@@ -37,6 +52,7 @@ def visit(browser: Any, address: str, path: str, scheme: str = "light") -> Itera
         "request",
         lambda r: None if r.url.startswith((address, "data:", "blob:")) else foreign.append(r.url),
     )
+    page.add_init_script(COUNTED)
     page.goto(address + path)
     page.wait_for_selector("#page > *", timeout=60_000)
     yield page
@@ -46,8 +62,8 @@ def visit(browser: Any, address: str, path: str, scheme: str = "light") -> Itera
 
 
 def settle(page: Any) -> None:
-    """Wait until nothing is on its way."""
-    page.wait_for_load_state("networkidle")
+    """Wait until nothing is on its way, and has not been for a moment."""
+    page.wait_for_function("ms => window.quiet(ms)", arg=QUIET_MS, timeout=60_000)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
@@ -129,6 +145,7 @@ def test_tables_of_a_page_come_with_it(browser: Any, world: Any) -> None:
     with visit(browser, world.address, "/coverage?model=fake") as page:
         rows = page.locator("#page [data-late] .ag-row [col-id='model']")
         rows.first.wait_for()
+        settle(page)
         assert set(rows.all_inner_texts()) == {"fake"}
         page.click("nav a:has-text('Everything')")
         page.wait_for_selector("#page [data-late] .ag-row [col-id='points_per_side']")
@@ -140,9 +157,9 @@ def test_numbers_come_when_they_are_unfolded(browser: Any, world: Any) -> None:
         assert page.locator("#page .ag-row").count() == 0
         page.click("#page summary")
         page.wait_for_selector("#page details .ag-row")
+        settle(page)
         names = page.locator("#page details .ag-row [col-id='model']").all_inner_texts()
         assert set(names) == {"fake"}
-        settle(page)
 
 
 def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> None:
@@ -153,8 +170,9 @@ def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> 
         page.wait_for_url("**/cases?**")
         asked = parse_qs(urlsplit(page.url).query)
         assert {"model", "strategy", "selection", "structure", "modality"} <= set(asked)
-        rows = page.locator(".ag-center-cols-container .ag-row")
+        rows = page.locator("#page .ag-center-cols-container .ag-row")
         rows.filter(has_text=asked["structure"][0]).first.wait_for(timeout=30_000)
+        settle(page)
         first = rows.first.inner_text()
         assert asked["structure"][0] in first
         assert asked["strategy"][0] in first
@@ -162,9 +180,12 @@ def test_a_cell_of_the_heat_map_leads_to_its_cases(browser: Any, world: Any) -> 
 
 def test_a_view_can_be_sent(browser: Any, world: Any) -> None:
     with visit(browser, world.address, "/?model=fake&strategy=box") as page:
+        page.wait_for_selector("#page [data-figure][data-drawn]", timeout=30_000)
         settle(page)
         assert "fake" in page.inner_text("#filter-model")
-        assert "tiny" not in page.locator("#page .gtitle, #page .annotation-text").all_inner_texts()
+        said = " ".join(page.locator("#page [data-figure] text").all_text_contents())
+        assert "box" in said
+        assert "tiny" not in said
         page.click("nav a:has-text('Randomness')")
         page.wait_for_url("**/randomness?model=fake&strategy=box")
         page.go_back()
@@ -275,12 +296,8 @@ def test_the_window_and_the_opacity_of_a_case(browser: Any, world: Any) -> None:
 
 
 def test_a_case_is_asked_for_once_and_once_for_each_displacement(browser: Any, world: Any) -> None:
-    asked: list[str] = []
     with visit(browser, world.address, "/cases?model=tiny&strategy=box") as page:
-        page.on(
-            "request",
-            lambda r: asked.append(r.url) if "case.children" in (r.post_data or "") else 0,
-        )
+        asked = _asked_for_cases(page)
         page.locator(".ag-row [col-id=model]:has-text('tiny')").first.click()
         page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
         settle(page)
@@ -291,6 +308,55 @@ def test_a_case_is_asked_for_once_and_once_for_each_displacement(browser: Any, w
         page.wait_for_selector("[id*='0|10|1|']", timeout=60_000)
         settle(page)
         assert len(asked) == 2
+
+
+def test_a_row_can_be_chosen_again_after_back(browser: Any, world: Any) -> None:
+    with visit(browser, world.address, "/cases?model=tiny&strategy=box") as page:
+        table = page.locator("#page .ag-center-cols-container")
+        addresses = [page.url]
+        for place in (0, 1):
+            table.locator(f"[row-index='{place}'] [col-id=model]:has-text('tiny')").click()
+            page.wait_for_function("before => location.href !== before", arg=addresses[-1])
+            settle(page)
+            addresses.append(page.url)
+        page.go_back()
+        page.wait_for_url(addresses[1])
+        settle(page)
+        table.locator("[row-index='1'] [col-id=model]").click()
+        page.wait_for_url(addresses[2])
+        settle(page)
+
+
+def test_a_displacement_chosen_and_taken_back_before_the_answer(
+    browser: Any, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
+    case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
+    held = threading.Event()
+    held.set()
+    shown = server.case
+    monkeypatch.setattr(server, "case", lambda *given: (held.wait(30), shown(*given))[1])
+    with visit(browser, world.address, case) as page:
+        page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
+        settle(page)
+        held.clear()
+        for choice, address in (("0-10 px, trial 1", "**hi=10**"), ("none, trial 0", "**hi=0**")):
+            page.click("[id*=level]")
+            page.click(f"[role=option]:has-text('{choice}')")
+            page.wait_for_url(address)
+        held.set()
+        settle(page)
+        assert "none, trial 0" in page.inner_text("[id*=level]")
+        assert "&hi=0&" in page.url
+
+
+def _asked_for_cases(page: Any) -> list[str]:
+    """Grows by an address whenever a case is asked for."""
+    asked: list[str] = []
+    page.on(
+        "request", lambda r: asked.append(r.url) if "case.children" in (r.post_data or "") else 0
+    )
+    return asked
 
 
 def test_the_trials_of_a_displacement_one_after_another(browser: Any, world: Any) -> None:
@@ -310,7 +376,7 @@ def test_the_trials_of_a_displacement_one_after_another(browser: Any, world: Any
         assert sent == [float(one["x0"]) for one in trials]
         # it moves by itself, and stops at the last
         page.wait_for_function(f"x => {place}.data[2].x[0] === x", arg=sent[-1])
-        assert "trial 1: Dice" in page.locator("#moving .slider-label").first.text_content()
+        page.locator("#moving .slider-label", has_text="trial 1: Dice").first.wait_for()
         settle(page)
 
 
@@ -318,7 +384,7 @@ def test_a_displaced_trial_is_recomputed(browser: Any, world: Any) -> None:
     (row,) = run_sql(world.run, "SELECT object_id FROM objects LIMIT 1").to_pylist()
     case = f"/cases?object={row['object_id']}&of_model=tiny&of_strategy=box&of_selection=oracle"
     with visit(browser, world.address, case + "&lo=0&hi=10&trial=1") as page:
-        page.wait_for_selector("#picture .main-svg", timeout=60_000)
+        page.wait_for_selector("#picture[data-drawn] .main-svg", timeout=60_000)
         settle(page)
         assert "0-10 px, trial 1" in page.inner_text("[id*=level]")
         assert page.locator("#case .banner").count() == 0

@@ -87,6 +87,9 @@ window.dash_clientside = window.dash_clientside || {};
           query.set("of_" + name, row[name].replace(/ †$/, ""));
         }
         go("/cases", query);
+        // let go of the row: after Back it must be possible to choose it again
+        const [table] = window.dash_clientside.callback_context.triggered[0].prop_id.split(".selectedRows");
+        window.dash_clientside.set_props(JSON.parse(table), { selectedRows: [] });
       }
       return nothing();
     },
