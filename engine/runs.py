@@ -34,7 +34,7 @@ from engine.results.parts import PartStore
 from engine.results.publish import POINTER, switch
 from engine.results.record import PlanSummary, RunRecord
 from engine.results.remote import publish_remote, read_pointer
-from engine.stores import ObjectStore, Place, Store, Url, below, place_of, store_of
+from engine.stores import ObjectStore, Place, Store, Url, below, place_of, store_of, without
 from engine.study import Study
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class RunDir:
             raise UserError(
                 "this is not a run directory",
                 where=str(place),
-                got="no readable run.json",
+                got=without(place, "readable run.json"),
                 remedy="name the --out of `samscope evaluate`",
             ) from error
 

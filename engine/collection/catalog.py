@@ -27,7 +27,7 @@ from engine.collection.fragments import (
 )
 from engine.collection.layout import CATALOG, FRAGMENTS
 from engine.errors import UserError
-from engine.stores import Place, Store, place_of, store_of
+from engine.stores import Place, Store, place_of, store_of, without
 
 if TYPE_CHECKING:
     import os
@@ -70,7 +70,7 @@ class Catalog:
             raise UserError(
                 "there is no collection here",
                 where=str(place),
-                got="no catalog/fragments in it",
+                got=without(place, "catalog/fragments"),
                 expected="a folder or an address written by `samscope ingest`",
                 remedy=f"samscope ingest RECIPE.yaml RAW_DIR --out {place}",
             )

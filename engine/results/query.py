@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine.errors import UserError
 from engine.results.publish import POINTER
 from engine.results.remote import fetch_database, read_pointer
-from engine.stores import ObjectStore, Place, below, place_of
+from engine.stores import ObjectStore, Place, below, place_of, without
 
 SEALED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -41,7 +41,7 @@ def database_of(run_dir: Place) -> Path:
         raise UserError(
             "this run has no results database",
             where=str(pointer),
-            got="a folder without it" if run_dir.is_dir() else "no such folder",
+            got=without(run_dir, POINTER),
             remedy="run `samscope evaluate STUDY.yaml --collection C --out RUN_DIR` first",
         )
     return pointer.resolve()

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.stores.interface import Store
 from engine.stores.local import LocalStore, files_of
 from engine.stores.objects import ObjectStore
-from engine.stores.place import Place, Url, below, local_folder, place_of
+from engine.stores.place import Place, Url, below, local_folder, place_of, without
 from engine.stores.records import read_record
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "place_of",
     "read_record",
     "store_of",
+    "without",
 ]
 
 

@@ -51,6 +51,12 @@ def below(place: Place, name: str) -> str:
     return str(place / name) if isinstance(place, Path) else f"{place}/{name}"
 
 
+def without(place: Place, what: str) -> str:
+    """What is found where something else was sought, for people: not even a folder, or one."""
+    gone = isinstance(place, Path) and not place.is_dir()
+    return "no such folder" if gone else f"no {what} in it"
+
+
 def local_folder(text: str | os.PathLike[str]) -> Path:
     """A path; for what cannot be done in an object store.
 
