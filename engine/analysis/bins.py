@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.analysis.bootstrap import interval_of_sums
-from engine.analysis.scored import numbers, scores
+from engine.analysis.scored import category, numbers, scores
 
 BINS = 6
 FACTORS = (
@@ -54,10 +54,10 @@ def dice_of_bins(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: in
     """The answer to `factor_bins`: a row per model, strategy, selection, factor and bin.
 
     Args:
-        rows: the objects and their factors, by subject and key, as `factor_bins.sql` selects them.
+        rows: the objects and their factors, as `factor_bins.sql` selects them.
     """
     keys = rows["object_key"].to_numpy().astype(np.int64)
-    subject = _places(rows["subject_id"])
+    subject = category(rows["subject_id"])
     bins = [one for factor in FACTORS for one in bins_of(factor, numbers(rows[factor]), keys)]
     answer: list[dict[str, Any]] = []
     for scored in scores(connection):
@@ -102,9 +102,3 @@ def _described(
     names = ("n", "subjects", "dice", "dice_lo", "dice_hi", "dice_q25", "dice_median", "dice_q75")
     values = (mean.n, mean.n_subjects, mean.mean, mean.lo, mean.hi, *quartiles)
     return dict(zip(names, values, strict=True))
-
-
-def _places(ascending: pa.ChunkedArray) -> NDArray[np.int64]:
-    """int64[n]: the place of each text among the different ones, all equal ones together."""
-    found: NDArray[np.int64] = ascending.combine_chunks().dictionary_encode().indices.to_numpy()
-    return found

@@ -21,7 +21,7 @@ from engine.analysis.correlation import (
 )
 from engine.analysis.ranks import Codes, codes, ranks
 from engine.analysis.scatter import Scatters, rank_sums, replicates, scatter
-from engine.analysis.scored import numbers, scores
+from engine.analysis.scored import category, numbers, scores
 
 SCORES = ("dice", "hausdorff_px")
 PAPER = ("area_px", "aspect_ratio", "intensity_difference", "fourier_order")
@@ -72,8 +72,8 @@ class Population:
         """From the rows of `factors.sql`."""
         return cls(
             rows["object_key"].to_numpy().astype(np.int64),
-            _category(rows["subject_id"]),
-            _category(rows["modality"]),
+            category(rows["subject_id"]),
+            category(rows["modality"]),
             {name: codes(numbers(rows[name])) for name in (*PAPER, *OURS)},
         )
 
@@ -179,13 +179,3 @@ def _p(found: Estimate, n: int, k: int) -> float | None:
 
 def _named(stem: str, found: Estimate) -> Row:
     return {stem: found.value, f"{stem}_lo": found.lo, f"{stem}_hi": found.hi}
-
-
-def _category(column: pa.ChunkedArray) -> Codes:
-    """Codes in the order of the texts, which is that of their code points."""
-    coded = column.combine_chunks().dictionary_encode()
-    names = coded.dictionary.to_pylist()
-    place = np.empty(len(names), dtype=np.int64)
-    place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    found: Codes = place[coded.indices.to_numpy()]
-    return found

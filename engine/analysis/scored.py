@@ -74,3 +74,13 @@ def numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """float64[n] of a column of numbers; NaN where it is null."""
     found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return found
+
+
+def category(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """int64[n]: the place of each text among the different ones, in the order of code points."""
+    coded = column.combine_chunks().dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    place = np.empty(len(names), dtype=np.int64)
+    place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    found: NDArray[np.int64] = place[coded.indices.to_numpy()]
+    return found
