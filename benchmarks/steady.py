@@ -4,7 +4,9 @@
 
 Twenty slices go through one evaluator over and over, all strategies but Everything with all
 jitter, one object each. A round's time and the process's memory after it should be the same from
-the first round after warm-up to the last. Prints tenths of the run, and draws every round.
+the first round after warm-up to the last. Beside each round the same product of matrices is timed,
+because a shared machine changes its speed: what must be flat is the round's time in products.
+Prints tenths of the run, and draws every round.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--slices", type=int, default=2000)
     parser.add_argument("--out", type=Path, help="an HTML file for the plot")
     said = parser.parse_args(argv)
+    if said.out is not None and said.out.is_dir():
+        parser.error(f"--out: {said.out} is a folder, and the plot is a file")
     torch.set_num_threads(1)
     place = place_of(said.collection)
     plan = plan_study(read_study(said.study), place, numerics_of("cpu")).plan
@@ -46,26 +50,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     models = {name: load_model(plan.study.models[0])}
     evaluator = Evaluator(plan.study, models, numerics_of("cpu"))
     some = list(works(plan, str(place), PER_ROUND, 1, name))
-    seconds, mib = [], []
+    seconds, products, mib = [], [], []
     for _ in range(said.slices // len(some)):
+        before = _product()
         seconds.append(_round(evaluator, some) / len(some))
+        products.append(seconds[-1] / statistics.mean((before, _product())))
         gc.collect()
         mib.append(_memory_mib())
-    print("| slices | ms per slice, median of rounds | memory, MiB |\n|---|---|---|")
+    print("| slices | ms per slice, median of rounds | in products | memory, MiB |")
+    print("|---|---|---|---|")
     step = max(1, len(seconds) // 10)
     for start in range(0, len(seconds) - step + 1, step):
         part = slice(start, start + step)
         print(
             f"| {start * len(some)}-{(start + step) * len(some)} "
-            f"| {1000 * statistics.median(seconds[part]):.1f} | {max(mib[part]):.0f} |"
+            f"| {1000 * statistics.median(seconds[part]):.1f} "
+            f"| {statistics.median(products[part]):.2f} | {max(mib[part]):.0f} |"
         )
     if said.out is not None:
-        figure = make_subplots(rows=2, cols=1, shared_xaxes=True)
+        figure = make_subplots(rows=3, cols=1, shared_xaxes=True)
         x = [(k + 1) * len(some) for k in range(len(seconds))]
         figure.add_trace(go.Scatter(x=x, y=[1000 * s for s in seconds], name="ms per slice"), 1, 1)
-        figure.add_trace(go.Scatter(x=x, y=mib, name="memory, MiB"), 2, 1)
-        figure.update_yaxes(rangemode="tozero").update_xaxes(title="slices", row=2)
+        figure.add_trace(go.Scatter(x=x, y=products, name="the same in products"), 2, 1)
+        figure.add_trace(go.Scatter(x=x, y=mib, name="memory, MiB"), 3, 1)
+        figure.update_yaxes(rangemode="tozero").update_xaxes(title="slices", row=3)
         figure.write_html(said.out)
+
+
+def _product() -> float:
+    """Seconds of one product of matrices, the median of a few."""
+    matrix = torch.ones(1024, 1024)
+    taken = []
+    for _ in range(5):
+        started = perf_counter()
+        matrix @ matrix
+        taken.append(perf_counter() - started)
+    return statistics.median(taken)
 
 
 def _memory_mib() -> float:
