@@ -6,8 +6,8 @@ the cells already committed under the same identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine.errors import UserError
 from engine.identity import PROTOCOL_VERSION, canonical_json
 from engine.models.base import Card
 from engine.models.numerics import Numerics
-from engine.results.manifest import FACTORS_MODEL, FACTORS_STRATEGY, Cell
+from engine.results.manifest import FACTORS_MODEL, FACTORS_STRATEGY, Cell, Manifest
 from engine.scoring import factors as factors_room
 from engine.study import Strategy, Study
 from engine.tasks import Column, Flags, PlannedCell, Tasks, UnitTask
@@ -65,6 +65,33 @@ class Plan:
         row, column = place
         return self.units.columns[column].identity(self.units.data[row])
 
+    def answered(self, manifest: Manifest) -> Place | None:
+        """Where in the plan a manifest's cell is, if its rows are valid there; else None.
+
+        They are under the plan's numerics, and in a study of mixed numerics under those that the
+        manifest states, whatever workers are there now.
+        """
+        place = self.place(manifest.cell)
+        if place is None or manifest.identity == self.identity(place):
+            return place
+        row, column = place
+        columns = self._columns_under(manifest.info.get("numerics"))
+        valid = columns and columns[column].identity(self.units.data[row]) == manifest.identity
+        return place if valid else None
+
+    def _columns_under(self, stated: object) -> tuple[Column, ...] | None:
+        """The plan's columns under other numerics; None where the study does not admit them."""
+        if not self.study.mixed_numerics:
+            return None
+        key = repr(stated)
+        if key not in self._other_columns:
+            self._other_columns[key] = _columns_as(self, stated)
+        return self._other_columns[key]
+
+    @cached_property
+    def _other_columns(self) -> dict[str, tuple[Column, ...] | None]:
+        return {}
+
     def none_done(self) -> Flags:
         """bool[unit, column], False: what `pending` takes, before the ledger was read."""
         return np.zeros_like(self.units.todo)
@@ -101,14 +128,47 @@ def make_plan(
     Raises:
         UserError: a model lacks a capability that one of its strategies needs.
     """
-    columns = [factors_column(study)]
     for model in study.models:
         for strategy in study.strategies_of(model):
             check_capability(cards[model.name], strategy)
-            columns.append(scored_column(study, model.name, strategy, cards[model.name], numerics))
+    columns = columns_of(study, cards, numerics)
     todo = np.ones((len(units), len(columns)), np.bool_)
     tasks = Tasks(units, data_fingerprints(units), columns, todo, np.arange(len(units)))
     return Plan(study, cards, numerics, tasks)
+
+
+def columns_of(study: Study, cards: Mapping[str, Card], numerics: Numerics) -> tuple[Column, ...]:
+    """The cells of a unit: the object factors, then each model with each of its strategies."""
+    return (
+        factors_column(study),
+        *(
+            scored_column(study, model.name, strategy, cards[model.name], numerics)
+            for model in study.models
+            for strategy in study.strategies_of(model)
+        ),
+    )
+
+
+def under(task: UnitTask, columns: Sequence[Column]) -> UnitTask:
+    """The same task with the identities of these columns: those of a worker's own numerics."""
+    own = {(column.model, column.strategy): column for column in columns}
+    cells = (
+        replace(one, identity=own[one.cell.model, one.cell.strategy].identity(task.data))
+        for one in task.cells
+    )
+    return replace(task, cells=tuple(cells))
+
+
+def _columns_as(plan: Plan, stated: object) -> tuple[Column, ...] | None:
+    if not isinstance(stated, Mapping):
+        return None
+    try:
+        numerics = Numerics(**stated)
+    except TypeError:  # of another version, or not one of ours
+        return None
+    if not plan.study.admits(numerics.dtype):
+        return None
+    return columns_of(plan.study, plan.cards, numerics)
 
 
 def check_capability(card: Card, strategy: Strategy) -> None:

@@ -188,7 +188,8 @@ def finalise(run: RunDir, planning: Planning, hold: Hold | None = None) -> Path:
         parity=[asdict(row) for row in stored_parity(planning, run.path) or ()],
     )
     objects = plan.units.sampled.objects["object_id"]
-    summary = PlanSummary(plan.units.table(), objects, planning.exclusions)
+    admits = (lambda one: plan.answered(one) is not None) if plan.study.mixed_numerics else None
+    summary = PlanSummary(plan.units.table(), objects, planning.exclusions, admits)
     parts = PartStore(run.place, algorithm_versions(), hold.check)
     _bring_database(run)
     database = build(record, summary, planning.catalog, run.path, store=parts, finish=keep_answers)

@@ -263,6 +263,9 @@ class Study(Frozen):
         precision: dtype of the models' products; it enters identities through the numerics.
         parity_bound: most that the mean Dice by predicted IoU may differ from the plain way's, in
             any modality of a sample taken before the run; None: not asked. It changes no number.
+        mixed_numerics: whether workers of several kinds (GPUs or CPUs that differ, other kernels)
+            may share the study, each evaluating whole units in its own numerics, which are
+            recorded; False: a worker unlike the plan's is refused.
     """
 
     name: str = Field(min_length=1, max_length=64, pattern=NAME)
@@ -280,6 +283,16 @@ class Study(Frozen):
     nsd_tolerance_mm: float = Field(2.0, gt=0, le=1e9)
     precision: Precision = "auto"
     parity_bound: float | None = Field(None, gt=0, le=1)
+    mixed_numerics: bool = False
+
+    @model_validator(mode="after")
+    def _one_kind_is_measured(self) -> Study:
+        if self.mixed_numerics and self.parity_bound is not None:
+            raise ValueError(
+                "parity_bound is measured on workers of one kind: it cannot be held with "
+                "mixed_numerics"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -321,6 +334,10 @@ class Study(Frozen):
         return self.model_copy(
             update={"models": tuple(model.with_absolute_paths() for model in self.models)}
         )
+
+    def admits(self, dtype: str) -> bool:
+        """Whether products in this dtype may answer for the study."""
+        return self.precision in ("auto", dtype)
 
 
 class Runtime(Frozen):

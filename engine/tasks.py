@@ -37,10 +37,16 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class UnitTask:
-    """What an evaluator needs to know of one unit beside its pixels."""
+    """What an evaluator needs to know of one unit beside its pixels.
+
+    Attributes:
+        data_sha256: of the whole unit's stored pixels.
+        data: hash of what of the unit takes part, which enters its cells' identities.
+    """
 
     unit_id: str
     data_sha256: str
+    data: str
     complete: bool
     slices: tuple[SliceRef, ...]
     cells: tuple[PlannedCell, ...]
@@ -174,7 +180,9 @@ class Tasks(Sequence[UnitTask]):
     def _task(self, place: int) -> UnitTask:
         unit = self.sampled[place]
         cells = tuple(self._cells(place, unit.unit_id))
-        return UnitTask(unit.unit_id, unit.data_sha256, unit.complete, unit.slices, cells)
+        return UnitTask(
+            unit.unit_id, unit.data_sha256, self.data[place], unit.complete, unit.slices, cells
+        )
 
     def _cells(self, place: int, unit_id: str) -> Iterator[PlannedCell]:
         objects, data = int(self._objects[place]), self.data[place]

@@ -98,6 +98,7 @@ STUDY_CHANGES: list[tuple[str, Any, Cells]] = [
     ("nsd_tolerance_mm", 3.0, SCORED),
     ("precision", "bfloat16", NONE),  # the numerics tell
     ("parity_bound", 0.01, NONE),
+    ("mixed_numerics", True, NONE),
 ]
 
 CARD_CHANGES: list[tuple[str, Any, Cells]] = [

@@ -91,9 +91,22 @@ def _models(facts: Facts) -> str:
         weights = f"weights SHA-256 {model['weights_sha256']}"
         if model["untrained"]:
             weights = f"untrained, {weights}"
-        where = ", ".join(filter(None, (model["precision"], model["device"], model["kernels"])))
-        said.append(f"{name}: {weights}; {where}{_seen(model)}")
+        said.append(f"{name}: {weights}; {_where(model, facts)}{_seen(model)}")
     return f"{_n(len(said), 'model')} evaluated. " + ". ".join(said) + "."
+
+
+def _where(model: Facts, facts: Facts) -> str:
+    """Precision, device and kernels; where these were several, each with its share."""
+    kinds = [kind for kind in facts["kinds"] or () if kind["model"] == model["model"]]
+    if len(kinds) < 2:
+        return ", ".join(filter(None, (model["precision"], model["device"], model["kernels"])))
+    return _list(
+        [
+            f"{kind['precision']} on {kind['device']} with {kind['kernels']}"
+            f" ({_n(kind['units'], 'unit')})"
+            for kind in kinds
+        ]
+    )
 
 
 def _seen(model: Facts) -> str:

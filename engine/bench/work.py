@@ -68,7 +68,7 @@ def works(
             if model is None or (planned.cell.model, planned.cell.strategy) in wanted
         )
         some = replace(ref, objects=ref.objects[:objects])
-        task = UnitTask(unit.unit_id, unit.data_sha256, False, (some,), cells)
+        task = UnitTask(unit.unit_id, unit.data_sha256, unit.data, False, (some,), cells)
         (pixels,) = read_slices(collection, [some])
         yield _work(study, prompted, task, pixels)
 

@@ -111,7 +111,7 @@ def _why(plan: Plan, done: Flags, known: Flags) -> list[Reason]:
 
 
 def _ledger(plan: Plan, run_dir: Place | None) -> tuple[Flags, Flags]:
-    """bool[unit, column]: committed under the plan's identity; committed under any."""
+    """bool[unit, column]: committed and valid in the plan; committed under any identity."""
     done, known = plan.none_done(), plan.none_done()
     if run_dir is None or (isinstance(run_dir, Path) and not run_dir.is_dir()):
         return done, known
@@ -119,7 +119,7 @@ def _ledger(plan: Plan, run_dir: Place | None) -> tuple[Flags, Flags]:
         place = plan.place(manifest.cell)
         if place is not None:
             known[place] = True
-            done[place] |= manifest.identity == plan.identity(place)
+            done[place] |= plan.answered(manifest) is not None
     return done, known
 
 

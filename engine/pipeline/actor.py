@@ -26,12 +26,13 @@ from engine.pipeline.receipt import (
     MACHINE_LOST,
     Effort,
     Lost,
+    no_receipt,
     peak_memory_bytes,
     receipt_of,
     stopped_receipt,
 )
 from engine.pipeline.watchdog import Watchdog
-from engine.plan import UnitTask, algorithm_versions
+from engine.plan import UnitTask, algorithm_versions, columns_of, under
 from engine.results.attempts import Attempt, begin, forget
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
@@ -52,7 +53,8 @@ class Assignment:
 
     Attributes:
         cards, numerics: what the plan's identities were computed from; an actor that would
-            compute anything else refuses to start.
+            compute anything else refuses to start, or, where the study admits mixed numerics,
+            commits under identities of its own.
         token: of the driver's lease on the run, where the run is in an object store.
     """
 
@@ -85,13 +87,14 @@ class EvaluatorActor:
         self._watchdog = Watchdog(assignment.patience_s, logs_of(place))
         self._stopped: str | None = None
         models: dict[str, Model] = {}
+        self._numerics = assignment.numerics
         try:
+            self._numerics = own_numerics(assignment)
             models = load_models(assignment)
         except SamscopeError as problem:
             self._stopped = text_of(problem)  # said with the first unit: see `stopped_receipt`
-        self._evaluator = Evaluator(
-            assignment.study, models, assignment.numerics, self._watchdog.beat
-        )
+        self._columns = columns_of(assignment.study, assignment.cards, self._numerics)
+        self._evaluator = Evaluator(assignment.study, models, self._numerics, self._watchdog.beat)
         self._age = Age(assignment.recycle_units)
         self._too_old: str | None = None
         self._metrics = Metrics()
@@ -99,6 +102,10 @@ class EvaluatorActor:
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
+        if task is None:
+            return no_receipt()
+        if self._numerics != self._assignment.numerics:
+            task = under(task, self._columns)
         if self._stopped is not None:
             return stopped_receipt(task.unit_id, self._worker, self._stopped)
         if self._too_old is not None:
@@ -106,7 +113,7 @@ class EvaluatorActor:
             os._exit(RECYCLED)
         self._watchdog.beat()
         try:
-            before = self._begin(task)
+            before = self._begin(task, again=row["again"][0].as_py())
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
@@ -126,11 +133,14 @@ class EvaluatorActor:
         self._metrics.add(receipt.to_pylist()[0])
         return receipt
 
-    def _begin(self, task: UnitTask) -> list[Lost]:
-        """Mark the beginning; returns the workers that began this unit and did not finish it."""
+    def _begin(self, task: UnitTask, *, again: bool) -> list[Lost]:
+        """Mark the beginning; returns the workers that began this unit and did not finish it.
+
+        Of a unit that another pool has in hand too, nobody knows whether it will be finished.
+        """
         attempt = Attempt(task.unit_id, this_node(), self._worker, time.time())
         before = begin(self._store.store, attempt)
-        return [Lost(one.worker, self._how(one)) for one in before]
+        return [] if again else [Lost(one.worker, self._how(one)) for one in before]
 
     def _how(self, attempt: Attempt) -> str:
         if lost(attempt.node):
@@ -206,6 +216,7 @@ class EvaluatorActor:
             "attempts": attempts,
             "seconds": dict(rows.seconds),
             "peak_memory_bytes": peak_memory_bytes(),
+            "numerics": self._numerics.as_record(),
         }
         self._store.commit(
             rows.planned.cell,
@@ -237,15 +248,26 @@ def _check(task: UnitTask, pixels: Sequence[SlicePixels]) -> None:
         )
 
 
+def own_numerics(assignment: Assignment) -> Numerics:
+    """What this worker computes with.
+
+    Raises:
+        SamscopeError: it differs from the plan's, and the study does not admit that.
+    """
+    study = assignment.study
+    here = numerics_of(assignment.device, study.precision)
+    if not study.mixed_numerics:
+        _same("numerics", here.as_record(), assignment.numerics.as_record())
+    return here
+
+
 def load_models(assignment: Assignment) -> dict[str, Model]:
     """The study's models on this worker's device.
 
     Raises:
-        SamscopeError: this worker's weights or numerics differ from the plan's.
+        SamscopeError: this worker's weights differ from the plan's.
     """
     study, device = assignment.study, assignment.device
-    here = numerics_of(device, study.precision)
-    _same("numerics", here.as_record(), assignment.numerics.as_record())
     models = {}
     for choice in study.models:
         model = load_model(choice, device, study.precision)
@@ -262,5 +284,6 @@ def _same(what: str, got: object, expected: object) -> None:
             where=socket.gethostname(),
             got=got,
             expected=expected,
-            remedy="run on machines of one kind, with the same files and package versions",
+            remedy="run on machines of one kind, with the same files and package versions; a study "
+            "with `mixed_numerics: true` admits several kinds",
         )

@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
@@ -72,6 +73,37 @@ def connected(runtime: Runtime) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Evaluators of one kind.
+
+    Attributes:
+        device: `cpu` or `cuda`.
+        actors: how many; each takes a CPU, or a GPU and no CPU.
+        away_from: ids of machines that none of them may be on.
+    """
+
+    device: str
+    actors: int
+    away_from: tuple[str, ...] = ()
+
+
+def pools_of(runtime: Runtime, device: str, *, mixed: bool) -> list[Pool]:
+    """Evaluators to start; beside those of GPUs, where the study admits both, one per CPU of the
+    machines that have none."""
+    pools = [Pool(device, actor_count(runtime, device))]
+    if mixed and device == "cuda" and runtime.device == "auto" and on_cluster(runtime):
+        pools += _without_gpu(ray.nodes())  # type: ignore[no-untyped-call]
+    return pools
+
+
+def _without_gpu(machines: Sequence[Mapping[str, Any]]) -> list[Pool]:
+    there = [machine for machine in machines if machine["Alive"]]
+    with_gpu = [m["NodeID"] for m in there if m["Resources"].get("GPU", 0) >= 1]
+    cpus = sum(int(m["Resources"].get("CPU", 0)) for m in there if m["NodeID"] not in with_gpu)
+    return [Pool("cpu", cpus, tuple(with_gpu))] if cpus else []
 
 
 def actor_count(runtime: Runtime, device: str) -> int:

@@ -26,6 +26,7 @@ from engine.pipeline.cluster import (
     local_device,
     on_cluster,
     on_worker,
+    pools_of,
 )
 from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
@@ -34,7 +35,7 @@ from engine.pipeline.uploads import sent_along
 from engine.plan import Plan, algorithm_versions
 from engine.planning import Planning, lay_ground, read_study
 from engine.results.attempts import at_work, forget_all
-from engine.results.parts import Manifest, PartStore
+from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import Hold, RunDir, driver_lock, finalise, log_to_file, working_folder
 from engine.stores import Place, Store
@@ -169,7 +170,7 @@ def _cells_pending(run_dir: Path) -> int:
 
 
 def _ledger(plan: Plan, run: RunDir, hold: Hold, retry_failed: bool) -> Flags:
-    """bool[unit, column]: committed under the plan's identity, with files of the right length.
+    """bool[unit, column]: committed and valid in the plan, with files of the right length.
 
     What is not sound is set aside, so that it runs again; so is what failed, when asked. That
     the files' bytes are as committed is for the finaliser to find, which reads them all.
@@ -178,9 +179,9 @@ def _ledger(plan: Plan, run: RunDir, hold: Hold, retry_failed: bool) -> Flags:
     hold.check()
     forget_all(store.store)
     done = plan.none_done()
-    current = (one for one in store.manifests() if _place(plan, one) is not None)
+    current = (one for one in store.manifests() if plan.answered(one) is not None)
     for manifest in store.sound(current, checksums=lambda manifest: False):
-        place = _place(plan, manifest)
+        place = plan.answered(manifest)
         if place is None:
             continue
         if retry_failed and manifest.failed:
@@ -188,12 +189,6 @@ def _ledger(plan: Plan, run: RunDir, hold: Hold, retry_failed: bool) -> Flags:
         else:
             done[place] = True
     return done
-
-
-def _place(plan: Plan, manifest: Manifest) -> tuple[int, int] | None:
-    """Where in the plan a manifest's cell is; None where it is not, or has another identity."""
-    place = plan.place(manifest.cell)
-    return place if place is not None and manifest.identity == plan.identity(place) else None
 
 
 def _coverage(run_dir: Path) -> tuple[int, int, int, int, int]:
@@ -231,15 +226,15 @@ def _evaluate(
         runtime.recycle_units,
         token=hold.token,
     )
-    actors = min(actor_count(runtime, device), len(pending))
+    pools = pools_of(runtime, device, mixed=plan.study.mixed_numerics)
     events.write(
         "pass_begun",
         units=len(pending),
         slices=pending.n_slices,
         trials=pending.n_trials,
-        evaluators=actors,
+        evaluators=min(sum(pool.actors for pool in pools), len(pending)),
     )
-    receipts = stream(str(planning.collection), pending, assignment, actors)
+    receipts = stream(str(planning.collection), pending, assignment, pools)
     store = run.store
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         events.unit(receipt)

@@ -24,6 +24,9 @@ _LEDGER = pa.schema(
         pa.field("seconds", pa.map_(pa.string(), pa.float64())),  # stage -> seconds
         pa.field("worker", pa.string()),
         pa.field("pid", pa.int64()),
+        pa.field("device", pa.string()),  # class, e.g. cpu-avx2 or cuda-NVIDIA-H200
+        pa.field("precision", pa.string()),  # dtype of products
+        pa.field("kernels", pa.string()),  # library and version
         pa.field("peak_memory_bytes", pa.int64()),
         pa.field("bytes", pa.int64()),  # of the part files
         pa.field("committed_at", pa.timestamp("us", tz="UTC")),
@@ -57,6 +60,19 @@ _UNITS = """
     FROM planned p LEFT JOIN ledger l USING (unit_id, model, strategy, identity)
     ORDER BY p.unit_id, p.model, p.strategy"""
 
+_ONE_A_CELL = (
+    """DELETE FROM ledger WHERE attempt NOT IN (
+           SELECT arg_min(attempt, {'at': committed_at, 'identity': identity})
+           FROM ledger GROUP BY unit_id, model, strategy
+       )""",
+    """UPDATE planned SET identity = ledger.identity FROM ledger
+       WHERE planned.unit_id = ledger.unit_id AND planned.model = ledger.model
+         AND planned.strategy = ledger.strategy""",
+)
+"""Two workers of different numerics may both have committed a cell, as when one was slow at the end
+(`engine.pipeline.shares`): the first one's rows count, whichever driver builds the database, and
+what was published stays. The plan then asks for those."""
+
 
 def load_ledger(
     connection: duckdb.DuckDBPyConnection,
@@ -65,25 +81,27 @@ def load_ledger(
 ) -> None:
     """Create the temporary tables `planned`, `ledger` and `fresh`, and `units` from the first two.
 
-    The ledger takes the manifests of the plan's cells under their current identity whose files
-    are as committed; one whose files are not is set aside. What stands in `kept` was compared by
-    checksum when its rows were loaded; `fresh` is the rest.
+    The ledger takes the manifests of the plan's cells that are valid in it and whose files are as
+    committed; one whose files are not is set aside. What stands in `kept` was compared by checksum
+    when its rows were loaded; `fresh` is the rest.
     """
     connection.register("source", plan.cells)
     connection.execute("CREATE TEMP TABLE planned AS FROM source")
     connection.register("source", _LEDGER.empty_table())
     connection.execute("CREATE TEMP TABLE ledger AS FROM source")
     wanted = set(plan.cells["identity"].to_pylist())
+    admits = plan.admits or (lambda manifest: manifest.identity in wanted)
+    keys = "unit_id, model, strategy" + (", identity" if plan.admits is None else "")
     kept = {name for (name,) in connection.execute("SELECT attempt FROM kept").fetchall()}
-    planned = (manifest for manifest in parts.manifests() if manifest.identity in wanted)
-    sound = parts.sound(planned, checksums=lambda manifest: manifest.attempt not in kept)
+    valid = (manifest for manifest in parts.manifests() if admits(manifest))
+    sound = parts.sound(valid, checksums=lambda manifest: manifest.attempt not in kept)
     for rows in _batches(map(_row, sound)):
         connection.register("source", pa.Table.from_pylist(rows, _LEDGER))
-        connection.execute(
-            "INSERT INTO ledger FROM source"
-            " SEMI JOIN planned USING (unit_id, model, strategy, identity)"
-        )
+        connection.execute(f"INSERT INTO ledger FROM source SEMI JOIN planned USING ({keys})")
     connection.unregister("source")
+    if plan.admits is not None:
+        for statement in _ONE_A_CELL:
+            connection.execute(statement)
     connection.execute(_UNITS)
     connection.execute("CREATE TEMP TABLE fresh AS FROM ledger ANTI JOIN kept USING (attempt)")
 
@@ -95,7 +113,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 def _row(manifest: Manifest) -> dict[str, Any]:
     info, cell = manifest.info, manifest.cell
-    worker = info.get("worker")
+    worker, numerics = info.get("worker"), dict(info.get("numerics") or {})
     return {
         "unit_id": cell.unit_id,
         "model": cell.model,
@@ -107,6 +125,9 @@ def _row(manifest: Manifest) -> dict[str, Any]:
         "seconds": sorted((str(k), float(v)) for k, v in dict(info.get("seconds", {})).items()),
         "worker": None if worker is None else str(worker),
         "pid": info.get("pid"),
+        "device": numerics.get("device"),
+        "precision": numerics.get("dtype"),
+        "kernels": numerics.get("kernels"),
         "peak_memory_bytes": info.get("peak_memory_bytes"),
         "bytes": sum(part.bytes for part in manifest.files),
         "committed_at": datetime.fromtimestamp(manifest.committed_at, UTC),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from engine.identity import PROTOCOL_VERSION
+from engine.results.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class PlanSummary:
         object_ids: the objects the study evaluates (after `min_object_px` and `sample`), strings.
         exclusions: rows of `engine.collection.catalog_schema.EXCLUSIONS` that the study adds to
             those of the catalog, such as objects below `min_object_px`; None: none.
+        admits: whether a manifest's rows are valid for its cell, in a study of mixed numerics,
+            whose cells may have several identities; None: each has the one of `cells` alone.
     """
 
     cells: pa.Table
     object_ids: pa.Array | pa.ChunkedArray
     exclusions: pa.Table | None = None
+    admits: Callable[[Manifest], bool] | None = None

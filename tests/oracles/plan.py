@@ -49,7 +49,9 @@ def _task(
             trials = sum(1 for _ in study.jitter.trials_of(strategy))
             cell = Cell(unit.unit_id, model.name, strategy.name)
             cells.append(PlannedCell(cell, identity, n_objects * trials))
-    return UnitTask(unit.unit_id, unit.data_sha256, unit.complete, tuple(unit.slices), tuple(cells))
+    return UnitTask(
+        unit.unit_id, unit.data_sha256, data, unit.complete, tuple(unit.slices), tuple(cells)
+    )
 
 
 def data_record(unit: SampledUnit) -> dict[str, Any]:

@@ -11,6 +11,11 @@ SELECT
         'untrained': untrained, 'device': device, 'precision': precision, 'kernels': kernels,
         'trained_on': trained_on, 'trained_subjects': len(trained_subjects)
     } ORDER BY position) FROM models) AS models,
+    (SELECT list(kind ORDER BY kind) FROM (  -- several in a study of mixed numerics
+        SELECT {'model': model, 'precision': precision, 'device': device, 'kernels': kernels,
+                'units': count(DISTINCT unit_id)} AS kind
+        FROM units WHERE device IS NOT NULL GROUP BY model, precision, device, kernels
+    )) AS kinds,
     (SELECT list({'strategy': strategy, 'kind': kind, 'params': params} ORDER BY position)
         FROM strategies) AS strategies,
     (SELECT list(DISTINCT dataset ORDER BY dataset) FROM datasets) AS datasets,
