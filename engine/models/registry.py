@@ -37,8 +37,11 @@ def model_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 
 
-def config_path(model: str) -> Path:
+def config_path(model: str, where: str | None = None) -> Path:
     """The YAML behind a built-in name, or the file itself (relative to the working folder).
+
+    Args:
+        where: the model is named, for the error.
 
     Raises:
         UserError: neither a built-in name nor a path to a `.yaml` or `.yml` file.
@@ -48,6 +51,7 @@ def config_path(model: str) -> Path:
     if model not in model_names():
         raise UserError(
             f"unknown model '{model}'",
+            where=where,
             got=model,
             expected="a built-in model or the path of a model YAML",
             remedy=f"{nearest(model, model_names())}; to give a checkpoint a name of its own, say "
@@ -69,7 +73,8 @@ def read_config(model: str) -> ModelConfig:
 
 def request(choice: ModelChoice) -> Request:
     """`choice` with its configuration; a YAML's architecture is named by the file's stem."""
-    return Request(choice, config_path(choice.model).stem, read_config(choice.model))
+    path = config_path(choice.model, where=f"the study's models, '{choice.name}'")
+    return Request(choice, path.stem, read_config(choice.model))
 
 
 def untrained_models(study: Study) -> tuple[str, ...]:

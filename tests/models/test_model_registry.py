@@ -75,6 +75,7 @@ def test_unknown_names_get_the_nearest(word: str, remedy: str) -> None:
     with pytest.raises(UserError, match=f"unknown model '{word}'") as caught:
         describe(chosen(word))
     assert remedy in str(caught.value)
+    assert caught.value.where == f"the study's models, '{chosen(word).name}'"
 
 
 @pytest.mark.parametrize(
