@@ -83,27 +83,33 @@ class Pool:
         device: `cpu` or `cuda`.
         actors: how many; each takes a CPU, or a GPU and no CPU.
         away_from: ids of machines that none of them may be on.
+        memory: bytes that each of them is to be given; 0: nobody asks.
     """
 
     device: str
     actors: int
     away_from: tuple[str, ...] = ()
+    memory: int = 0
 
 
-def pools_of(runtime: Runtime, device: str, *, mixed: bool) -> list[Pool]:
-    """Evaluators to start; beside those of GPUs, where the study admits both, one per CPU of the
-    machines that have none."""
-    pools = [Pool(device, actor_count(runtime, device))]
-    if mixed and device == "cuda" and runtime.device == "auto" and on_cluster(runtime):
-        pools += _without_gpu(ray.nodes())  # type: ignore[no-untyped-call]
-    return pools
+def beside_gpus(memory: int) -> list[Pool]:
+    """Evaluators on the cluster's machines that have no GPU; none where all have one.
+
+    Args:
+        memory: bytes that each of them needs.
+    """
+    return _without_gpu(ray.nodes(), memory)  # type: ignore[no-untyped-call]
 
 
-def _without_gpu(machines: Sequence[Mapping[str, Any]]) -> list[Pool]:
-    there = [machine for machine in machines if machine["Alive"]]
-    with_gpu = [m["NodeID"] for m in there if m["Resources"].get("GPU", 0) >= 1]
-    cpus = sum(int(m["Resources"].get("CPU", 0)) for m in there if m["NodeID"] not in with_gpu)
-    return [Pool("cpu", cpus, tuple(with_gpu))] if cpus else []
+def _without_gpu(machines: Sequence[Mapping[str, Any]], memory: int) -> list[Pool]:
+    there = {one["NodeID"]: one["Resources"] for one in machines if one["Alive"]}
+    with_gpu = tuple(name for name, has in there.items() if has.get("GPU", 0) >= 1)
+    places = sum(
+        int(min(has.get("CPU", 0), has.get("memory", 0) // max(memory, 1)))
+        for name, has in there.items()
+        if name not in with_gpu
+    )
+    return [Pool("cpu", places, with_gpu, memory)] if places else []
 
 
 def actor_count(runtime: Runtime, device: str) -> int:

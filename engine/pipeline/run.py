@@ -20,13 +20,14 @@ from engine.parity_gate import hold_to_bound
 from engine.parity_sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
+    Pool,
     actor_count,
+    beside_gpus,
     connected,
     device_of,
     local_device,
     on_cluster,
     on_worker,
-    pools_of,
 )
 from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
@@ -226,7 +227,7 @@ def _evaluate(
         runtime.recycle_units,
         token=hold.token,
     )
-    pools = pools_of(runtime, device, mixed=plan.study.mixed_numerics)
+    pools = _pools(planning, runtime, device)
     events.write(
         "pass_begun",
         units=len(pending),
@@ -239,6 +240,16 @@ def _evaluate(
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         events.unit(receipt)
         hold.check()
+
+
+def _pools(planning: Planning, runtime: Runtime, device: str) -> list[Pool]:
+    """Evaluators on the device; where the study admits both, on CPUs beside GPUs too."""
+    plan, pools = planning.plan, [Pool(device, actor_count(runtime, device))]
+    if plan.study.mixed_numerics and device == "cuda" and runtime.device == "auto":
+        on_cpu = replace(plan, numerics=numerics_of("cpu", plan.study.precision))
+        projection = projected(replace(planning, plan=on_cpu))
+        pools += beside_gpus(projection.total if projection is not None else 0)
+    return pools
 
 
 def _oldest(store: Store) -> str:

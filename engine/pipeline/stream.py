@@ -67,7 +67,11 @@ def _of_pool(
         concurrency=min(len(tasks), max(2, actors // 4)),
         override_num_blocks=len(tasks),
     )
-    where = {"label_selector": _away_from(pool.away_from)} if pool.away_from else {}
+    asked: dict[str, Any] = {"num_gpus": 1 if gpu else 0, "num_cpus": 0 if gpu else 1}
+    if pool.memory:
+        asked["memory"] = pool.memory
+    if pool.away_from:
+        asked["label_selector"] = _away_from(pool.away_from)
     receipts: Iterator[Receipt] = units.map_batches(
         EvaluatorActor,
         fn_constructor_args=(replace(assignment, device=pool.device),),
@@ -75,9 +79,7 @@ def _of_pool(
         batch_size=1,
         batch_format="pyarrow",
         zero_copy_batch=True,
-        num_gpus=1 if gpu else 0,
-        num_cpus=0 if gpu else 1,
-        **where,
+        **asked,
     ).iter_rows()
     return receipts
 

@@ -11,11 +11,13 @@ import pytest
 import ray
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import ONLY_FAKE, write_study
+from worlds import ONLY_FAKE, STUDY, write_study
 
+from engine.admission import projected
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import Pool, _without_gpu, connected
+from engine.pipeline.run import _pools
 from engine.pipeline.shares import Shares
 from engine.pipeline.stream import _away_from, stream
 from engine.planning import plan_study, read_study
@@ -107,7 +109,7 @@ def test_a_pool_waits_while_its_hand_is_full() -> None:
 
 
 def machine(name: str, *, alive: bool = True, **resources: float) -> dict[str, Any]:
-    return {"NodeID": name, "Alive": alive, "Resources": resources}
+    return {"NodeID": name, "Alive": alive, "Resources": {"memory": 100.0, **resources}}
 
 
 def test_machines_without_a_gpu_give_their_cpus() -> None:
@@ -116,8 +118,33 @@ def test_machines_without_a_gpu_give_their_cpus() -> None:
         machine("c", CPU=2.0), machine("gone", alive=False, CPU=64.0),
         machine("lost", alive=False, CPU=4.0, GPU=1.0),
     ]  # fmt: skip
-    assert _without_gpu(there) == [Pool("cpu", 10, ("a",))]
-    assert _without_gpu([machine("a", CPU=4.0, GPU=1.0), machine("head")]) == []
+    assert _without_gpu(there, 0) == [Pool("cpu", 10, ("a",))]
+    assert _without_gpu(there, 30) == [Pool("cpu", 3 + 2, ("a",), 30)]  # b has memory for three
+    assert _without_gpu(there, 101) == []
+    assert _without_gpu([machine("a", CPU=4.0, GPU=1.0), machine("head")], 0) == []
+
+
+def test_only_a_mixed_study_uses_them(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster of a GPU and a CPU machine, as Ray would describe it."""
+    there = [machine("a", CPU=4.0, GPU=1.0), machine("b", CPU=8.0, memory=16.0 * 2**30)]
+    monkeypatch.setattr(ray, "nodes", lambda: there)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 1.0, "CPU": 12.0})
+    for text, runtime, pools in [
+        (STUDY, Runtime(), 1),
+        (STUDY + "mixed_numerics: true\n", Runtime(), 2),
+        (STUDY + "mixed_numerics: true\n", Runtime(device="cuda"), 1),
+    ]:
+        study = read_study(write_study(tmp_path, text))
+        planning = plan_study(study, collection, numerics_of("cpu"))
+        first, *others = _pools(planning, runtime, "cuda")
+        assert first == Pool("cuda", 1)
+        assert len(others) == pools - 1
+        for other in others:
+            need = projected(planning)
+            assert need is not None
+            assert other == Pool("cpu", 8, ("a",), need.total)
 
 
 @pytest.mark.ray
