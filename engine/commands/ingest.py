@@ -94,13 +94,13 @@ def validate_command(recipe: str, raw_dir: Place) -> int:
         else:
             refused += 1
             problem(f"refused  {check.case}: {check.detail}")
-    out(f"{opened.dataset}: {count(cases, 'case')}, {refused} would be refused")
+    out(f"{opened.dataset}: {count(cases, 'raw case')}, {refused} would be refused")
     return 1 if refused else 0
 
 
 def _summary(report: IngestReport, collection: Place) -> str:
     parts = [
-        f"{report.dataset}: {count(report.stored, 'case')} stored",
+        f"{report.dataset}: {count(report.stored, 'raw case')} stored",
         f"{report.unchanged} unchanged",
         f"{report.excluded} left out by rule",
         f"{report.refused} refused",

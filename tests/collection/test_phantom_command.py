@@ -50,7 +50,7 @@ def test_again_changes_nothing_and_more_is_added(
     stored = contents(train)
     assert phantoms(train) == 0
     said = capsys.readouterr().out
-    assert said.count("0 cases stored, 4 unchanged") == 2
+    assert said.count("0 raw cases stored, 4 unchanged") == 2
     assert "4 subjects in 2 data sets" in said
     assert contents(train) == stored
 
@@ -58,7 +58,7 @@ def test_again_changes_nothing_and_more_is_added(
     assert phantoms(tmp_path) == 0
     capsys.readouterr()
     assert phantoms(tmp_path, "train", "--first", "2") == 0
-    assert capsys.readouterr().out.count("4 cases stored, 4 unchanged") == 2
+    assert capsys.readouterr().out.count("4 raw cases stored, 4 unchanged") == 2
     after = column(tmp_path, "units", "data_sha256")
     assert len(after) == 2 * len(before)
     assert set(after) > set(before)
