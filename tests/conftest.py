@@ -30,13 +30,25 @@ settings.load_profile("samscope")
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-FIRST = ("pipeline/test_run.py", "pipeline/test_chaos.py", "dashboard/test_dashboard_browser.py")
-"""What takes long: begun last, it would keep one process busy while the others have ended."""
+TOGETHER = frozenset(path for path in TESTS.rglob("test_*.py") if "ray_session" in path.read_text())
+"""Files whose tests share one Ray; they run one after another, before all others."""
+FIRST = ("pipeline/test_chaos.py", "dashboard/test_dashboard_browser.py")
+"""What takes long too: begun last, it would keep one process busy while the others have ended."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = {TESTS / name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: names.get(item.path, len(FIRST)))
+    places = dict.fromkeys(TOGETHER, -1) | {TESTS / name: at for at, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(FIRST)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The Ray of `TOGETHER` ends with their last test: an idle one reads its own logs and watches
+    its machine all the time."""
+    if item.path in TOGETHER and (nextitem is None or nextitem.path not in TOGETHER):
+        import ray
+
+        ray.shutdown()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -44,11 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file to a process, and all files that use `ray_session` to one: it starts one Ray."""
     from xdist.scheduler import LoadFileScheduling
 
-    together = {
-        path.relative_to(ROOT).as_posix()
-        for path in TESTS.rglob("test_*.py")
-        if "ray_session" in path.read_text()
-    }
+    together = {path.relative_to(ROOT).as_posix() for path in TOGETHER}
 
     class OneRay(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
