@@ -16,6 +16,10 @@ from object_store import serve_s3
 
 # Ray's workers step back behind all other processes: beside busy tests they would hardly begin.
 os.environ.setdefault("RAY_worker_niceness", "0")
+# It ends workers that are idle for a second: each is seconds of imports, and is wanted again.
+os.environ.setdefault("RAY_num_workers_soft_limit", "6")
+# Who runs tests tells nobody: one process less in every cluster.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from engine.results.query import has_database, run_sql
 from engine.results.schema import database_version
@@ -26,13 +30,25 @@ settings.load_profile("samscope")
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-FIRST = ("pipeline/test_run.py", "pipeline/test_chaos.py", "dashboard/test_dashboard_browser.py")
-"""What takes long: begun last, it would keep one process busy while the others have ended."""
+TOGETHER = frozenset(path for path in TESTS.rglob("test_*.py") if "ray_session" in path.read_text())
+"""Files whose tests share one Ray; they run one after another, before all others."""
+FIRST = ("pipeline/test_chaos.py", "dashboard/test_dashboard_browser.py")
+"""What takes long too: begun last, it would keep one process busy while the others have ended."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    names = {TESTS / name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: names.get(item.path, len(FIRST)))
+    places = dict.fromkeys(TOGETHER, -1) | {TESTS / name: at for at, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(FIRST)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The Ray of `TOGETHER` ends with their last test: an idle one reads its own logs and watches
+    its machine all the time."""
+    if item.path in TOGETHER and (nextitem is None or nextitem.path not in TOGETHER):
+        import ray
+
+        ray.shutdown()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,11 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A file to a process, and all files that use `ray_session` to one: it starts one Ray."""
     from xdist.scheduler import LoadFileScheduling
 
-    together = {
-        path.relative_to(ROOT).as_posix()
-        for path in TESTS.rglob("test_*.py")
-        if "ray_session" in path.read_text()
-    }
+    together = {path.relative_to(ROOT).as_posix() for path in TOGETHER}
 
     class OneRay(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
@@ -67,6 +79,7 @@ def ray_session() -> Iterator[str]:
     with serve_s3():
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", os.pathsep.join(map(str, homes)))
+            patch.setenv("RAY_metrics_report_interval_ms", "1000")
             ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield ray.get_runtime_context().gcs_address
         ray.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -82,15 +83,33 @@ def write_study(folder: Path, text: str = STUDY, fake: str = "") -> Path:
 
 
 def run_without_ray(study: Path, collection: Path, out: Path) -> Path:
-    """A run by a plain loop over its units in this process: what Ray's must be equal to."""
+    """A run by a plain loop over its units in this process: what Ray's must be equal to.
+
+    What there is already is kept, as a resumed run keeps it, and its events are told.
+    """
     from engine.pipeline.actor import Assignment, EvaluatorActor
     from engine.pipeline.datasource import read_unit
+    from engine.pipeline.events import logged_events
 
     planning = plan_study(read_study(study), collection, numerics_of("cpu"))
     plan, run = planning.plan, RunDir.prepare(out, collection)
     run.begin(plan.study)
     evaluate = EvaluatorActor(Assignment(plan.study, "cpu", str(out), plan.cards, plan.numerics))
-    for task in plan.units:
-        evaluate(read_unit(str(collection), task.pack()))
-    finalise(run, planning)
+    with logged_events(out) as events:
+        units, trials = len(plan.units), plan.units.n_trials
+        events.write(
+            "run_begun", study=plan.study.name, collection=str(collection), version="0",
+            device="cpu", host="here", pid=os.getpid(), units=units,
+        )  # fmt: skip
+        events.write(
+            "pass_begun", units=units, slices=plan.units.n_slices, trials=trials, evaluators=1
+        )
+        for task in plan.units:
+            (receipt,) = evaluate(read_unit(str(collection), task.pack())).to_pylist()
+            events.unit(receipt)
+        finalise(run, planning)
+        events.write(
+            "run_ended", outcome="finished", error=None, units_run=units, expected=trials,
+            done=trials, failed=0, pending=0,
+        )  # fmt: skip
     return out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -29,7 +30,7 @@ from engine.errors import SamscopeError, UserError, text_of
 from engine.stores import Place
 from engine.training.config import TrainingConfig
 from engine.training.folder import SCRATCH, alone, cannot_write, sweep
-from engine.training.loop import Listener, Team, train
+from engine.training.loop import Event, Listener, Team, train
 
 _POLL_S = 0.5
 
@@ -140,14 +141,18 @@ def _work(given: dict[str, Any]) -> None:
         threads=max(1, given["threads"] // 2),
     )
     queue: Queue = given["queue"]
-    told: Listener = queue.put if rank == 0 else (lambda event: None)
+
+    def tell(said: Event | SamscopeError) -> None:
+        queue.put(pickle.dumps(said))
+
+    told: Listener = tell if rank == 0 else (lambda event: None)
     config, out = TrainingConfig.model_validate(given["config"]), Path(given["out"])
     try:
         with alone(out) if rank == 0 else contextlib.nullcontext():
             team.total([torch.zeros(1, device=team.device)])  # none reads before the first holds
             train(config, Path(given["collection"]), out, team, told)
     except SamscopeError as error:
-        queue.put(error)
+        tell(error)
         with contextlib.suppress(OSError):  # on a full disk: tried `attempts` times, then raised
             failed.touch()
         if world > 1:
@@ -166,14 +171,17 @@ def _sum(tensors: list[torch.Tensor]) -> None:
 
 @contextlib.contextmanager
 def _events(told: Listener, errors: list[SamscopeError]) -> Iterator[Queue]:
-    """A queue whose events reach `told` and whose errors are added to `errors`."""
+    """A queue whose events reach `told` and whose errors are added to `errors`.
+
+    They pass it as bytes: unpacked there, its process would import all that training needs.
+    """
     queue = Queue(actor_options={"num_cpus": 0})
     ended = threading.Event()
 
     def listen() -> None:
         while True:
             try:
-                event = queue.get(timeout=_POLL_S)
+                event: Event | SamscopeError = pickle.loads(queue.get(timeout=_POLL_S))
             except Empty:
                 if ended.is_set():
                     return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from deadly_makers import Deadly, Unlucky
 from object_store import contents, fresh_bucket, upload
 from raw_makers import nifti, recipe, series
 from ray.exceptions import OutOfMemoryError
@@ -48,15 +47,6 @@ pytestmark = pytest.mark.ray
 def pool(ray_session: str) -> Iterator[RayPool]:
     with ray_pool(Runtime(), 2) as found:
         yield found
-
-
-class Deadly(NpzFolder):
-    """A folder with a file whose library takes the process down with it."""
-
-    def read(self, raw: Npz) -> list[CuratedCase]:  # type: ignore[override]
-        if raw.case == "poison":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(raw)
 
 
 def test_any_number_of_workers_makes_the_same_bytes(tmp_path: Path, pool: RayPool) -> None:
@@ -122,17 +112,6 @@ def test_two_raw_cases_that_claim_one_name_do_not_mix(tmp_path: Path) -> None:
     verify(out)
     pixels = read_slices(out, refs(out, case_id="ds/time_a_t001"))
     assert np.array_equal(np.stack([one.image for one in pixels]), frames[1].image)
-
-
-class Unlucky(NpzFolder):
-    """A folder whose reading kills its worker once: a preempted node, not a damaged file."""
-
-    def read(self, raw: Npz) -> list[CuratedCase]:  # type: ignore[override]
-        mark = self._folder / "died"
-        if not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().read(raw)
 
 
 def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path, pool: RayPool) -> None:

@@ -121,10 +121,10 @@ def test_shots_have_the_form_of_their_field(
             assert shot.image.std() > 0
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_masks_have_no_strays(family: Family, seed: int) -> None:
-    for number in range(5):
-        for shot in drawn(family, f"train-{number:04d}", seed):
+    for subject in SUBJECTS:
+        for shot in remembered(family, subject, seed):
             found = objects(shot)
             assert 1 <= len(found) <= 13
             for key, mask in found.items():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from worlds import STUDY, toy_collection, write_study
+from worlds import STUDY, run_without_ray, toy_collection, write_study
 
 from dashboards.app import make_app, serve
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("dashboard")
     collection = toy_collection(folder / "toy.zarr", cases=3, slices=2)
     study = write_study(folder, STUDY)
-    run = folder / "run"
-    evaluate(study, collection, run)
+    run = run_without_ray(study, collection, folder / "run")
     with served(run) as address:
         yield World(run, collection, address)
-
-
-def evaluate(study: Path, collection: Path, run: Path) -> None:
-    """By the command line, in a process of its own: Ray ends with it."""
-    command = [sys.executable, "-m", "engine", "evaluate", str(study), "-c", str(collection)]
-    done = subprocess.run(
-        [*command, "-o", str(run), "--actors", "1"], cwd=ROOT, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
 
 
 @contextmanager

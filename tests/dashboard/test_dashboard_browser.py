@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from dashboard.conftest import served
 
-from dashboards.app import server
+from dashboards.app import console, server
 from dashboards.app.pages import PAGES
 from engine.results.query import run_sql
 
@@ -229,7 +230,11 @@ def test_a_selection_that_matches_nothing(browser: Any, world: Any) -> None:
         ("", "statement"),
     ],
 )
-def test_hostile_sql_gets_calm_words(browser: Any, world: Any, sql: str, said: str) -> None:
+def test_hostile_sql_gets_calm_words(
+    browser: Any, world: Any, monkeypatch: pytest.MonkeyPatch, sql: str, said: str
+) -> None:
+    if said == "second":
+        monkeypatch.setattr(console, "LIMITS", replace(console.LIMITS, seconds=2.0))
     with visit(browser, world.address, "/sql") as page:
         page.fill("#sql-text", sql)
         page.keyboard.press("Tab")

@@ -10,15 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard.conftest import ROOT, evaluate, served
+from dashboard.conftest import served
 from dashboard.test_dashboard_browser import settle, visit
-from worlds import STUDY, write_study
+from worlds import STUDY, run_without_ray, write_study
 
 from dashboards.app import server
 from dashboards.app.pages import PAGES
 from engine.results.query import run_sql
 
-pytestmark = [pytest.mark.browser, pytest.mark.ray]
+pytestmark = pytest.mark.browser
+
+TESTS = Path(__file__).resolve().parents[1]
+ROOT = TESTS.parent
+BUILD = """\
+import sys
+from pathlib import Path
+from worlds import run_without_ray
+run_without_ray(*map(Path, sys.argv[1:]))
+"""
 
 
 def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
@@ -31,14 +40,11 @@ def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
     monkeypatch.setattr(server, "LOOK_EVERY_S", 1)
     with served(run) as address, visit(browser, address, "/") as page:
         before = page.locator(".tiles").inner_text()
-        command = [sys.executable, "-m", "engine", "evaluate", str(study), "-c",
-                   str(world.collection), "-o", str(run), "--actors", "1"]  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", BUILD, str(study), str(world.collection), str(run)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(TESTS)))}
         log = tmp_path / "log"
         with log.open("w") as said:
-            building = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=said, stderr=said
-            )
+            building = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
         seen = 0
         while building.poll() is None or seen < 3:
             one = PAGES[1 + seen % (len(PAGES) - 1)]
@@ -65,8 +71,7 @@ def test_a_run_is_shown_while_it_is_built_and_newer_results_are_offered(
 def test_two_runs_of_different_models(browser: Any, world: Any, tmp_path: Path) -> None:
     models = "models: [{name: other, model: FAKE}]"
     text = "\n".join(models if line.startswith("models") else line for line in STUDY.splitlines())
-    other = tmp_path / "run"
-    evaluate(write_study(tmp_path, text), world.collection, other)
+    other = run_without_ray(write_study(tmp_path, text), world.collection, tmp_path / "run")
     ask = """SELECT avg(dice) AS dice FROM final_undisplaced
         WHERE model = '{}' AND strategy = 'box' AND selection = 'oracle'"""
     (mine,) = run_sql(world.run, ask.format("tiny")).to_pylist()

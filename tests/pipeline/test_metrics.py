@@ -58,7 +58,7 @@ def scraped(worker: str) -> dict[str, float]:
 def test_a_node_shows_what_its_evaluators_did(ray_session: str) -> None:
     actor = Counting.remote()
     worker = ray.get(actor.count.remote())
-    deadline = time.monotonic() + 120  # Ray exports every ten seconds
+    deadline = time.monotonic() + 120  # by default Ray exports every ten seconds
     found: dict[str, float] = {}
     while time.monotonic() < deadline and not EXPECTED.keys() <= found.keys():
         time.sleep(1)

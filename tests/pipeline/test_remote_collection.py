@@ -23,7 +23,9 @@ def test_the_same_results_from_a_bucket(
     toy_collection(collection)  # type: ignore[arg-type]
     study = write_study(tmp_path, ONLY_FAKE)
     for _ in range(2):
-        assert run(["evaluate", str(study), "-c", collection, "--out", str(out)]) == 0
+        assert (
+            run(["evaluate", str(study), "-c", collection, "--out", str(out), "--actors", "1"]) == 0
+        )
     assert "0 units of 6 evaluated" in capsys.readouterr().out
     for table in ("results", "overlaps", "objects"):
         rows = f"FROM main.{table} ORDER BY ALL"

@@ -60,7 +60,7 @@ def test_a_run_in_a_bucket_killed_refused_and_resumed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """How slowly a model answers is no part of an identity."""
-    study = write_study(tmp_path, ONLY_FAKE, fake="seconds_per_slice: 4\n")
+    study = write_study(tmp_path, ONLY_FAKE, fake="seconds_per_slice: 2\n")
     there = Url(f"{bucket}/runs/one")
     words = [
         "evaluate", str(study), "--collection", str(collection), "--out", there,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,19 +57,34 @@ def commit(made: Synthetic, donor: Synthetic, cells: list[Cell]) -> None:
         assert made.store.commit(cell, item.identity, tables, info, expected=item.expected)
 
 
-@pytest.fixture
-def half(tmp_path: Path) -> tuple[Synthetic, Synthetic, list[Cell]]:
-    """A run with every second cell committed and built, one with all, and what the first lacks."""
-    donor = make(tmp_path / "donor")
+Half = tuple[Synthetic, Synthetic, list[Cell]]
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> Half:
+    """As `half`, to be copied."""
+    folder = tmp_path_factory.mktemp("halves")
+    donor = make(folder / "donor")
     cells = sorted(item.cell for item in donor.cells)
     random.Random(0).shuffle(cells)
     missing = cells[::2]
-    made = make(tmp_path / "half", leave_out=lambda cell: cell in missing)
+    made = make(folder / "half", leave_out=lambda cell: cell in missing)
     made.build()
     return made, donor, missing
 
 
-Half = tuple[Synthetic, Synthetic, list[Cell]]
+@pytest.fixture
+def half(halves: Half, tmp_path: Path) -> Half:
+    """A run with every second cell committed and built, one with all, and what the first lacks.
+
+    The second is only read.
+    """
+    made, donor, missing = halves
+    run, catalog = tmp_path / "run", tmp_path / "catalog"
+    shutil.copytree(made.run_dir, run, symlinks=True)
+    shutil.copytree(made.catalog, catalog)
+    store = PartStore(run, {"scoring": 1})
+    return replace(made, run_dir=run, catalog=catalog, store=store), donor, missing
 
 
 def test_cells_that_came_since_are_added(half: Half, monkeypatch: pytest.MonkeyPatch) -> None:
