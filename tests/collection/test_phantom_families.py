@@ -11,6 +11,7 @@ import pytest
 
 from engine.collection.phantoms import FAMILIES, Shot, orders, write_subjects
 from engine.collection.phantoms.base import subject_generator
+from engine.collection.phantoms.families import remove_subjects
 from engine.collection.phantoms.raw_files import write_nifti
 from engine.collection.raw import open_recipe
 from engine.collection.recipe import Recipe
@@ -124,6 +125,16 @@ def test_several_processes_write_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_all_files_of_a_subject_are_found_again(name: str, tmp_path: Path) -> None:
+    """By their names, whichever family wrote them."""
+    wanted = orders(tmp_path, "mine", 1, [name])
+    list(write_subjects(wanted))
+    assert files(tmp_path)
+    remove_subjects(wanted)
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["brain", "fundus"])
 def test_a_subject_drawn_anew_leaves_nothing_of_the_old_one(name: str, tmp_path: Path) -> None:
     """A stale mask of a structure the new picture lacks would become one of its labels."""
     for folder, seeds in (("both", (0, 1)), ("alone", (1,))):

@@ -18,7 +18,7 @@ from results.synthetic import Synthetic, cell_table, identity_of, make, run_reco
 from engine.results import extend
 from engine.results.manifest import Cell
 from engine.results.parts import PartStore
-from engine.results.query import run_sql
+from engine.results.query import connect, query, run_sql
 from engine.tasks import PlannedCell
 
 ANEW = "built anew"
@@ -26,11 +26,12 @@ ANEW = "built anew"
 
 def content(made: Synthetic) -> dict[str, pa.Table]:
     """Every table and view, rows sorted; attempts and times of commits left out of `units`."""
-    names = run_sql(made.run_dir, "SELECT table_name FROM information_schema.tables")
     found = {}
-    for (name,) in zip(*names.to_pydict().values(), strict=True):
-        what = "* EXCLUDE (attempt, committed_at)" if name == "units" else "*"
-        found[name] = run_sql(made.run_dir, f'SELECT {what} FROM "{name}" ORDER BY ALL')
+    with connect(made.run_dir) as connection:
+        names = query(connection, "SELECT table_name FROM information_schema.tables")
+        for (name,) in zip(*names.to_pydict().values(), strict=True):
+            what = "* EXCLUDE (attempt, committed_at)" if name == "units" else "*"
+            found[name] = query(connection, f'SELECT {what} FROM "{name}" ORDER BY ALL')
     return found
 
 

@@ -92,6 +92,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_workers_mistake_comes_out_once(tmp_path: Path, collection: Path) -> None:
     """One of two workers finds it: the other does not wait for ever, and it is not tried again."""
