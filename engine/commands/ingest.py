@@ -94,7 +94,7 @@ def validate_command(recipe: str, raw_dir: Place) -> int:
         else:
             refused += 1
             problem(f"refused  {check.case}: {check.detail}")
-    out(f"{opened.dataset}: {count(cases, 'raw case')}, {refused} would be refused")
+    out(f"{opened.dataset}: {count(cases, 'case')}, {refused} would be refused")
     return 1 if refused else 0
 
 
