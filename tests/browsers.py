@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 WIDTH_PX = 1280
+_NAMES = ("chromium-headless-shell", "chromium")
+"""Of the same Chromium, the shell draws pages alone: no tabs and menus anew for every page."""
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,7 +27,7 @@ _FLAGS = [
 @contextmanager
 def chromium() -> Iterator[Any]:
     """The Chromium of this machine; the test skips where there is none."""
-    path = shutil.which("chromium")
+    path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("no chromium on the PATH: the report is not looked at in a browser")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
