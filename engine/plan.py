@@ -164,11 +164,11 @@ def _columns_as(plan: Plan, stated: object) -> tuple[Column, ...] | None:
         return None
     try:
         numerics = Numerics(**stated)
-    except TypeError:  # of another version, or not one of ours
+        if not plan.study.admits(numerics.dtype):
+            return None
+        return columns_of(plan.study, plan.cards, numerics)
+    except (TypeError, ValueError):  # of another version, or not one of ours
         return None
-    if not plan.study.admits(numerics.dtype):
-        return None
-    return columns_of(plan.study, plan.cards, numerics)
 
 
 def check_capability(card: Card, strategy: Strategy) -> None:

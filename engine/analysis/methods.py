@@ -96,10 +96,12 @@ def _models(facts: Facts) -> str:
 
 
 def _where(model: Facts, facts: Facts) -> str:
-    """Precision, device and kernels; where these were several, each with its share."""
+    """Precision, device and kernels of what was computed, else of the plan; of several, each with
+    its share."""
     kinds = [kind for kind in facts["kinds"] or () if kind["model"] == model["model"]]
     if len(kinds) < 2:
-        return ", ".join(filter(None, (model["precision"], model["device"], model["kernels"])))
+        said = kinds[0] if kinds else model
+        return ", ".join(filter(None, (said["precision"], said["device"], said["kernels"])))
     return _list(
         [
             f"{kind['precision']} on {kind['device']} with {kind['kernels']}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -111,9 +111,16 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
+def _texts(stated: object) -> dict[str, str]:
+    """What a manifest states in words; nothing where it is no record."""
+    if not isinstance(stated, Mapping):
+        return {}
+    return {name: value for name, value in stated.items() if isinstance(value, str)}
+
+
 def _row(manifest: Manifest) -> dict[str, Any]:
     info, cell = manifest.info, manifest.cell
-    worker, numerics = info.get("worker"), dict(info.get("numerics") or {})
+    worker, numerics = info.get("worker"), _texts(info.get("numerics"))
     return {
         "unit_id": cell.unit_id,
         "model": cell.model,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +132,16 @@ def test_a_study_of_one_kind_takes_no_other(world: tuple[Path, Path, Path], tmp_
 
 @pytest.mark.parametrize(
     "lie",
-    [None, "cpu-avx2", {}, {"device": OTHER}, {"threads": 2}, {"unheard_of": 1}],
-    ids=["nothing", "a name", "an empty record", "a part", "another number", "an unknown field"],
+    [None, "cpu-avx2", {}, {"device": OTHER}, {"threads": 2}, {"threads": nan}, {"unheard_of": 1}],
+    ids=[
+        "nothing",
+        "a name",
+        "an empty record",
+        "a part",
+        "another number",
+        "no number",
+        "an unknown field",
+    ],
 )
 def test_what_is_stated_must_be_what_was_hashed(world: tuple[Path, Path, Path], lie: Any) -> None:
     study, collection, run = world
@@ -158,6 +168,36 @@ def test_a_precision_that_is_asked_for_is_not_mixed(
     (manifest, *_) = (m for m in manifests(run) if m.cell.strategy == "box")
     lower = plan_study(read_study(asked), collection, numerics_of("cpu", "bfloat16")).plan
     assert lower.answered(manifest) is None
+
+
+@pytest.mark.parametrize("stated", ["cpu-avx2", ["a"], {"device": 5}])
+def test_words_that_are_no_record_are_left_out(
+    world: tuple[Path, Path, Path], tmp_path: Path, stated: Any
+) -> None:
+    _study, collection, run = world
+    copy = Path(shutil.copytree(run, tmp_path / "run", symlinks=True))
+    (one, *_) = (m for m in manifests(copy) if m.cell.is_factors)
+    other = replace(one, info={**one.info, "numerics": stated})
+    (copy / one.name).write_bytes(other.to_bytes())
+    built(copy, planned(write_study(tmp_path, STUDY), collection))
+    sql = f"SELECT device FROM units WHERE attempt = '{one.attempt}'"
+    assert run_sql(copy, sql).to_pylist() == [{"device": None}]
+
+
+def test_the_methods_name_the_kind_that_computed_and_not_the_plans(
+    world: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    study, collection, run = world
+    copy = Path(shutil.copytree(run, tmp_path / "run", symlinks=True))
+    for one in manifests(copy):
+        if one.info["numerics"]["device"] != OTHER and not one.cell.is_factors:
+            (copy / one.name).unlink()
+    built(copy, planned(study, collection))
+    with connect(copy) as connection:
+        (said,) = (r["text"] for r in ask(connection, "methods").to_pylist()
+                   if r["topic"] == "models")  # fmt: skip
+    assert f"float32, {OTHER}, " in said
+    assert numerics_of("cpu").device not in said
 
 
 def test_the_methods_name_every_kind(world: tuple[Path, Path, Path]) -> None:
