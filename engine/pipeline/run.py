@@ -45,6 +45,9 @@ from engine.tasks import Flags, Tasks
 
 log = logging.getLogger(__name__)
 
+BESIDE_GPUS = False
+"""Off until a pool that never starts cannot hold up a run: it did in a trial of two pools."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -243,9 +246,9 @@ def _evaluate(
 
 
 def _pools(planning: Planning, runtime: Runtime, device: str) -> list[Pool]:
-    """Evaluators on the device; where the study admits both, on CPUs beside GPUs too."""
+    """Evaluators on the device; where the study admits both, on CPUs beside GPUs too, if asked."""
     plan, pools = planning.plan, [Pool(device, actor_count(runtime, device))]
-    if plan.study.mixed_numerics and device == "cuda" and runtime.device == "auto":
+    if BESIDE_GPUS and plan.study.mixed_numerics and device == "cuda" and runtime.device == "auto":
         on_cpu = replace(plan, numerics=numerics_of("cpu", plan.study.precision))
         projection = projected(replace(planning, plan=on_cpu))
         pools += beside_gpus(projection.total if projection is not None else 0)

@@ -130,6 +130,7 @@ def test_only_a_mixed_study_uses_them(
     """A cluster of a GPU and a CPU machine, as Ray would describe it."""
     there = [machine("a", CPU=4.0, GPU=1.0), machine("b", CPU=8.0, memory=16.0 * 2**30)]
     monkeypatch.setattr(ray, "nodes", lambda: there)
+    monkeypatch.setattr("engine.pipeline.run.BESIDE_GPUS", True)
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 1.0, "CPU": 12.0})
     for text, runtime, pools in [
         (STUDY, Runtime(), 1),
