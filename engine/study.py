@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StrictBool, field_validator, model_validator
 
 from engine.configuration import Frozen
 from engine.errors import UserError, nearest
@@ -264,8 +264,8 @@ class Study(Frozen):
         parity_bound: most that the mean Dice by predicted IoU may differ from the plain way's, in
             any modality of a sample taken before the run; None: not asked. It changes no number.
         mixed_numerics: whether workers of several kinds (GPUs or CPUs that differ, other kernels)
-            may share the study, each evaluating whole units in its own numerics, which are
-            recorded; False: a worker unlike the plan's is refused.
+            may share the study, each evaluating in its own numerics, which are recorded; False: a
+            worker unlike the plan's is refused.
     """
 
     name: str = Field(min_length=1, max_length=64, pattern=NAME)
@@ -283,7 +283,7 @@ class Study(Frozen):
     nsd_tolerance_mm: float = Field(2.0, gt=0, le=1e9)
     precision: Precision = "auto"
     parity_bound: float | None = Field(None, gt=0, le=1)
-    mixed_numerics: bool = False
+    mixed_numerics: StrictBool = False
 
     @model_validator(mode="after")
     def _one_kind_is_measured(self) -> Study:

@@ -20,8 +20,8 @@ def status_command(run_dir: Place) -> int:
     cells = done = failed = 0
     store = PartStore(run.place)
     for manifest in store.manifests(set_aside=False):
-        if not manifest.cell.is_factors:
-            cells += 1
+        cells += 1
+        if not manifest.cell.is_factors:  # objects are no trials
             done += manifest.done
             failed += manifest.failed
     out(

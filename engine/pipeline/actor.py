@@ -26,7 +26,6 @@ from engine.pipeline.receipt import (
     MACHINE_LOST,
     Effort,
     Lost,
-    no_receipt,
     peak_memory_bytes,
     receipt_of,
     stopped_receipt,
@@ -102,8 +101,6 @@ class EvaluatorActor:
     def __call__(self, row: pa.Table) -> pa.Table:
         started = time.perf_counter()
         task = unpack_task(row)
-        if task is None:
-            return no_receipt()
         if self._numerics != self._assignment.numerics:
             task = under(task, self._columns)
         if self._stopped is not None:
@@ -113,7 +110,7 @@ class EvaluatorActor:
             os._exit(RECYCLED)
         self._watchdog.beat()
         try:
-            before = self._begin(task, again=row["again"][0].as_py())
+            before = self._begin(task)
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
@@ -133,14 +130,11 @@ class EvaluatorActor:
         self._metrics.add(receipt.to_pylist()[0])
         return receipt
 
-    def _begin(self, task: UnitTask, *, again: bool) -> list[Lost]:
-        """Mark the beginning; returns the workers that began this unit and did not finish it.
-
-        Of a unit that another pool has in hand too, nobody knows whether it will be finished.
-        """
+    def _begin(self, task: UnitTask) -> list[Lost]:
+        """Mark the beginning; returns the workers that began this unit and did not finish it."""
         attempt = Attempt(task.unit_id, this_node(), self._worker, time.time())
         before = begin(self._store.store, attempt)
-        return [] if again else [Lost(one.worker, self._how(one)) for one in before]
+        return [Lost(one.worker, self._how(one)) for one in before]
 
     def _how(self, attempt: Attempt) -> str:
         if lost(attempt.node):

@@ -7,8 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import ray
@@ -73,43 +72,6 @@ def connected(runtime: Runtime) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Evaluators of one kind.
-
-    Attributes:
-        device: `cpu` or `cuda`.
-        actors: how many; each takes a CPU, or a GPU and no CPU.
-        away_from: ids of machines that none of them may be on.
-        memory: bytes that each of them is to be given; 0: nobody asks.
-    """
-
-    device: str
-    actors: int
-    away_from: tuple[str, ...] = ()
-    memory: int = 0
-
-
-def beside_gpus(memory: int) -> list[Pool]:
-    """Evaluators on the cluster's machines that have no GPU; none where all have one.
-
-    Args:
-        memory: bytes that each of them needs.
-    """
-    return _without_gpu(ray.nodes(), memory)  # type: ignore[no-untyped-call]
-
-
-def _without_gpu(machines: Sequence[Mapping[str, Any]], memory: int) -> list[Pool]:
-    there = {one["NodeID"]: one["Resources"] for one in machines if one["Alive"]}
-    with_gpu = tuple(name for name, has in there.items() if has.get("GPU", 0) >= 1)
-    places = sum(
-        int(min(has.get("CPU", 0), has.get("memory", 0) // max(memory, 1)))
-        for name, has in there.items()
-        if name not in with_gpu
-    )
-    return [Pool("cpu", places, with_gpu, memory)] if places else []
 
 
 def actor_count(runtime: Runtime, device: str) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsBytes
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,6 @@ from ray.data.block import BlockMetadata
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.errors import RemoteError, kind_of, text_of
-from engine.pipeline.shares import Given
 from engine.tasks import Tasks, UnitTask
 
 _ARRAYS = pa.list_(
@@ -30,23 +29,13 @@ _ARRAYS = pa.list_(
 )
 ROW = pa.schema(
     [
-        pa.field("task", pa.large_binary()),  # UnitTask.pack(); null: no unit was left
+        pa.field("task", pa.large_binary()),  # UnitTask.pack()
         pa.field("images", _ARRAYS),
         pa.field("labels", _ARRAYS),
-        pa.field("again", pa.bool_()),  # whether another pool has it in hand too
         # why the unit cannot be read, as text: not every exception survives the journey
         pa.field("error", pa.struct([pa.field(n, pa.string()) for n in ("kind", "text")])),
     ]
 )
-
-
-_NO_UNIT = pa.Table.from_pylist([{}], schema=ROW)
-
-Parcel = Callable[[], Given | None]
-"""What a read task asks for its unit."""
-
-Share = Callable[[int], Given | None]
-"""The unit of a read task of this number; None: there is nothing to do."""
 
 
 class ZarrUnits(Datasource):
@@ -55,15 +44,12 @@ class ZarrUnits(Datasource):
     Args:
         collection: path of the collection.
         tasks: units to read, in the order they should start.
-        share: where the units are shared out between several pools, of which this is one's source:
-            as many read tasks, each of which asks for its unit when it begins.
     """
 
-    def __init__(self, collection: str, tasks: Tasks, share: Share | None = None) -> None:
+    def __init__(self, collection: str, tasks: Tasks) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._collection = collection
         self._tasks = tasks
-        self._share = share
         # About what a unit weighs in memory: two bytes of image and one of label a pixel.
         self._bytes = [3 * pixels + 1024 for pixels in tasks.pixels()]
 
@@ -81,7 +67,7 @@ class ZarrUnits(Datasource):
     ) -> list[ReadTask]:
         return [
             ReadTask(
-                functools.partial(_read_blocks, self._collection, self._parcel(place)),
+                functools.partial(_read_blocks, self._collection, _Parcel(self._tasks, place)),
                 BlockMetadata(
                     num_rows=1,
                     size_bytes=size,
@@ -93,11 +79,6 @@ class ZarrUnits(Datasource):
             )
             for place, size in enumerate(self._bytes)
         ]
-
-    def _parcel(self, place: int) -> Parcel:
-        if self._share is not None:
-            return functools.partial(self._share, place)
-        return functools.partial(Given, _Parcel(self._tasks, place))
 
 
 @dataclass(frozen=True)
@@ -114,7 +95,7 @@ class _Parcel:
         return bytes, (bytes(self),)
 
 
-def read_unit(collection: str, packed: bytes, again: bool = False) -> pa.Table:
+def read_unit(collection: str, packed: bytes) -> pa.Table:
     """One-row table of a unit. A unit that cannot be read carries its error instead of pixels."""
     error = None
     pixels: list[SlicePixels] = []
@@ -126,7 +107,6 @@ def read_unit(collection: str, packed: bytes, again: bool = False) -> pa.Table:
         "task": packed,
         "images": [_pack(slice_.image) for slice_ in pixels],
         "labels": [_pack(slice_.labels) for slice_ in pixels],
-        "again": again,
         "error": error,
     }
     return pa.Table.from_pylist([row], schema=ROW)
@@ -146,15 +126,13 @@ def unpack(table: pa.Table) -> list[SlicePixels]:
     return [SlicePixels(i, n) for i, n in zip(images, labels, strict=True)]
 
 
-def unpack_task(table: pa.Table) -> UnitTask | None:
-    """The task of a one-row table; None: no unit was left for its reader."""
-    packed = table["task"][0]
-    return UnitTask.unpack(packed.as_buffer()) if packed.is_valid else None
+def unpack_task(table: pa.Table) -> UnitTask:
+    """The task of a one-row table."""
+    return UnitTask.unpack(table["task"][0].as_buffer())
 
 
-def _read_blocks(collection: str, parcel: Parcel) -> Iterable[pa.Table]:
-    given = parcel()
-    yield _NO_UNIT if given is None else read_unit(collection, bytes(given.packed), given.again)
+def _read_blocks(collection: str, parcel: SupportsBytes) -> Iterable[pa.Table]:
+    yield read_unit(collection, bytes(parcel))
 
 
 def _pack(array: NDArray[Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _LOST = pa.struct([pa.field("worker", pa.string()), pa.field("how", pa.string())
 
 RECEIPT = pa.schema(
     [
-        pa.field("unit_id", pa.string()),  # null: there was no unit to do
+        pa.field("unit_id", pa.string()),
         pa.field("slices", pa.int64()),
         pa.field("cells", pa.int64()),
         pa.field("done", pa.int64()),  # trials
@@ -94,11 +94,6 @@ def stopped_receipt(unit_id: str, worker: str, why: str) -> pa.Table:
     """
     row = {"unit_id": unit_id, "worker": worker, "stopped": why}
     return pa.Table.from_pylist([row], schema=RECEIPT)
-
-
-def no_receipt() -> pa.Table:
-    """One row of `RECEIPT` for a worker that was given no unit."""
-    return pa.Table.from_pylist([{}], schema=RECEIPT)
 
 
 def peak_memory_bytes() -> int:

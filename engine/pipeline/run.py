@@ -20,9 +20,7 @@ from engine.parity_gate import hold_to_bound
 from engine.parity_sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
-    Pool,
     actor_count,
-    beside_gpus,
     connected,
     device_of,
     local_device,
@@ -44,9 +42,6 @@ from engine.study import Runtime
 from engine.tasks import Flags, Tasks
 
 log = logging.getLogger(__name__)
-
-BESIDE_GPUS = False
-"""Off until a pool that never starts cannot hold up a run: it did in a trial of two pools."""
 
 
 @dataclass(frozen=True)
@@ -230,29 +225,19 @@ def _evaluate(
         runtime.recycle_units,
         token=hold.token,
     )
-    pools = _pools(planning, runtime, device)
+    actors = min(actor_count(runtime, device), len(pending))
     events.write(
         "pass_begun",
         units=len(pending),
         slices=pending.n_slices,
         trials=pending.n_trials,
-        evaluators=min(sum(pool.actors for pool in pools), len(pending)),
+        evaluators=actors,
     )
-    receipts = stream(str(planning.collection), pending, assignment, pools)
+    receipts = stream(str(planning.collection), pending, assignment, actors)
     store = run.store
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         events.unit(receipt)
         hold.check()
-
-
-def _pools(planning: Planning, runtime: Runtime, device: str) -> list[Pool]:
-    """Evaluators on the device; where the study admits both, on CPUs beside GPUs too, if asked."""
-    plan, pools = planning.plan, [Pool(device, actor_count(runtime, device))]
-    if BESIDE_GPUS and plan.study.mixed_numerics and device == "cuda" and runtime.device == "auto":
-        on_cpu = replace(plan, numerics=numerics_of("cpu", plan.study.precision))
-        projection = projected(replace(planning, plan=on_cpu))
-        pools += beside_gpus(projection.total if projection is not None else 0)
-    return pools
 
 
 def _oldest(store: Store) -> str:

@@ -107,7 +107,7 @@ def check_cells(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT count(*) FROM kept ANTI JOIN ledger USING ({', '.join(_KEPT.names)})"
     ).fetchall()
     if gone:
-        raise ChangedError(f"{gone} cells are not committed any more")
+        raise ChangedError(f"{gone} cells in it are not asked for, or not committed, any more")
 
 
 def check_keys(connection: duckdb.DuckDBPyConnection) -> None:

@@ -69,9 +69,9 @@ _ONE_A_CELL = (
        WHERE planned.unit_id = ledger.unit_id AND planned.model = ledger.model
          AND planned.strategy = ledger.strategy""",
 )
-"""Two workers of different numerics may both have committed a cell, as when one was slow at the end
-(`engine.pipeline.shares`): the first one's rows count, whichever driver builds the database, and
-what was published stays. The plan then asks for those."""
+"""Two workers of different numerics may both have committed a cell, as when one was taken for lost:
+the rows of the one that says it was first count, whichever driver builds the database. The plan
+then asks for those."""
 
 
 def load_ledger(

@@ -34,7 +34,8 @@ def mistake(kind: str, text: str, sql: str) -> UserError:
             "the query is not valid SQL",
             text,
             "one SELECT statement of DuckDB",
-            "correct it at the mark; on a shell, put the whole query in double quotes",
+            "correct it at the mark; on a shell, put the whole query in double quotes, and a "
+            'backslash before each that belongs to it, as in \\"overlaps\\"',
         ),
         "statement": (
             "the statement does not only ask",

@@ -22,7 +22,7 @@ from engine.errors import SamscopeError
 from engine.evaluate import Evaluator
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor, load_models
-from engine.pipeline.cluster import Pool, connected
+from engine.pipeline.cluster import connected
 from engine.pipeline.datasource import read_unit
 from engine.pipeline.receipt import RECEIPT
 from engine.pipeline.run import _coverage
@@ -387,7 +387,7 @@ def test_why_a_worker_stops_reaches_the_driver_in_words(ray_session: str, desk: 
     given, tasks = desk.assignment(), desk.planning.plan.units
     wrong = replace(given, numerics=replace(given.numerics, kernels="torch-0.0"))
     with connected(Runtime(actors=1)), pytest.raises(SamscopeError) as caught:
-        list(stream(str(desk.planning.collection), tasks, wrong, [Pool("cpu", 1)]))
+        list(stream(str(desk.planning.collection), tasks, wrong, 1))
     assert str(caught.value).startswith("the numerics on this worker differ from the plan's")
     assert "torch-0.0" in str(caught.value)
     assert "remedy: run on machines of one kind" in str(caught.value)

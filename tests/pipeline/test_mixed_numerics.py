@@ -102,12 +102,15 @@ def test_each_cell_counts_once_whoever_builds(world: tuple[Path, Path, Path]) ->
     assert twice == cells - 1  # of unit 2; its factors do not depend on numerics
     found = built(run, mine)
     assert built(run, others).equals(found)
+    unit = mine.plan.units[2].unit_id
+    first = run_sql(run, f"SELECT DISTINCT device FROM units WHERE unit_id = '{unit}'")
+    assert first["device"].to_pylist() == [numerics_of("cpu").device]
     coverage = run_sql(run, "FROM coverage").to_pylist()
     assert coverage
     assert all(row["expected"] == row["done"] > 0 for row in coverage)
     kinds = run_sql(run, "SELECT device, count(DISTINCT unit_id) n FROM units GROUP BY 1")
     assert set(kinds["device"].to_pylist()) == {numerics_of("cpu").device, OTHER}
-    assert sum(kinds["n"].to_pylist()) <= len(mine.plan.units) + 1  # unit 2: factors and the rest
+    assert sum(kinds["n"].to_pylist()) == len(mine.plan.units)
 
 
 def test_nothing_is_pending_for_a_driver_of_either_kind(world: tuple[Path, Path, Path]) -> None:
