@@ -95,8 +95,24 @@ def interval_of_sums(
     for start in range(0, replicates, _BLOCK):
         part = weights[start : start + _BLOCK].astype(np.float64)
         means[start : start + _BLOCK] = _mean_of_means(part @ total, part @ number)
-    lo, hi = np.percentile(means, [2.5, 97.5], method="linear")
-    return Interval(mean, float(lo), float(hi), n, n_subjects)
+    return Interval(mean, *ends(means), n, n_subjects)
+
+
+def ends(values: Floats) -> tuple[float, float]:
+    """The 2.5 and 97.5 percentiles of one value or more, linear between neighbours.
+
+    Bit for bit those of `np.percentile`, whose preparations take longer than a thousand values.
+    """
+    ordered, last = np.sort(values), len(values) - 1
+    return _at(ordered, 0.025 * last), _at(ordered, 0.975 * last)
+
+
+def _at(ordered: Floats, place: float) -> float:
+    below = int(place)
+    share, low = place - below, ordered[below]
+    high = ordered[min(below + 1, len(ordered) - 1)]
+    step = high - low
+    return float(high - step * (1 - share) if share >= 0.5 else low + step * share)
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr
 
+from engine.analysis.bootstrap import ends
 from engine.analysis.scatter import Scatters
 
 Floats = NDArray[np.float64]
@@ -24,14 +25,21 @@ def partial_correlation(found: Scatters, x: int, y: int, controls: Sequence[int]
 
     A control that the others determine is left out: it can explain nothing more.
     """
-    chosen = [x, y, *controls]
+    return partial_correlations(found, x, [y], controls)[0]
+
+
+def partial_correlations(
+    found: Scatters, x: int, ys: Sequence[int], controls: Sequence[int]
+) -> list[Floats]:
+    """As `partial_correlation`, with each of `ys`: the controls are swept out of all at once."""
+    chosen = [x, *ys, *controls]
     left, least = found.within[:, chosen][:, :, chosen], found.least[:, chosen]
-    for control in range(2, len(chosen)):
+    for control in range(1 + len(ys), len(chosen)):
         row, pivot = left[:, control, :], left[:, control, control, None]
         usable = pivot > least[:, control, None]
         share = np.divide(row, pivot, out=np.zeros_like(row), where=usable)
         left = left - left[:, :, control, None] * share[:, None, :]
-    return _correlation(left, least, 0, 1)
+    return [_correlation(left, least, 0, 1 + at) for at in range(len(ys))]
 
 
 def eta_squared(found: Scatters, x: int) -> Floats:
@@ -66,7 +74,7 @@ class Estimate:
     hi: float | None
 
 
-def estimate(sample: Floats, drawn: Floats | None) -> Estimate:
+def estimate(sample: Floats, drawn: Floats | None = None) -> Estimate:
     """Of the sample's only value and, with two subjects or more, of the replicates'.
 
     A replicate in which the value is undefined is left out.
@@ -75,8 +83,7 @@ def estimate(sample: Floats, drawn: Floats | None) -> Estimate:
     defined = np.empty(0) if drawn is None else drawn[~np.isnan(drawn)]
     if value is None or not len(defined):
         return Estimate(value, None, None)
-    lo, hi = np.percentile(defined, [2.5, 97.5], method="linear")
-    return Estimate(value, float(lo), float(hi))
+    return Estimate(value, *ends(defined))
 
 
 def _correlation(scatter: Floats, least: Floats, x: int, y: int) -> Floats:

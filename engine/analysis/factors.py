@@ -17,10 +17,10 @@ from engine.analysis.correlation import (
     estimate,
     eta_squared,
     naive_p,
-    partial_correlation,
+    partial_correlations,
 )
 from engine.analysis.ranks import Codes, codes, ranks
-from engine.analysis.scatter import Scatters, rank_sums, replicates, scatter
+from engine.analysis.scatter import Ranked, Scatters, replicates, scatter
 from engine.analysis.scored import category, numbers, scores
 
 SCORES = ("dice", "hausdorff_px")
@@ -85,92 +85,102 @@ def correlate(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int) 
         rows: the population, as `factors.sql` selects it.
     """
     population = Population.of(rows)
+    blocks = {score: list(_blocks(population)) for score in SCORES}
     answer: list[Row] = []
     for scored in scores(connection):
         cell = {**asdict(scored.pick), "expected": scored.expected}
         for score in SCORES:
-            values = scored.of(population.keys, score)
-            found = score_and_factors(population, codes(values), seed)
-            answer += [{**cell, "score": score, **row} for row in found]
+            coded, found = codes(scored.of(population.keys, score)), dict[str, Row]()
+            for block in blocks[score]:
+                found |= block.rows(coded, seed)
+            answer += [
+                {**cell, "score": score, "factor": name, "of_paper": name not in OURS} | found[name]
+                for name in (*PAPER, MODALITY, *OURS)
+            ]
     return pa.Table.from_pylist(answer, schema=ANSWER)
 
 
-def score_and_factors(population: Population, score: Codes, seed: int) -> Iterator[Row]:
-    """Rows of one score: the paper's five factors, then ours.
+class Block:
+    """Factors that are defined for the same objects.
+
+    Picks mostly score the same objects: what does not depend on the scores is kept until one scores
+    others.
 
     Args:
-        score: int64[object], codes of the population's scores; -1: not scored.
+        names: the factors; with the paper's comes the modality.
+        defined: bool[object].
     """
-    scored = score >= 0
-    found: dict[str, Row] = {}
-    for names, defined in _blocks(population):
-        rows = _block(population, score, scored & defined, names, seed)
-        found |= {name: {**row, "defined": int(defined.sum())} for name, row in rows.items()}
-    for name in (*PAPER, MODALITY, *OURS):
-        yield {"factor": name, "of_paper": name not in OURS, **found[name]}
+
+    def __init__(self, population: Population, names: Sequence[str], defined: Mask) -> None:
+        self._population, self._defined = population, defined
+        self._names = tuple(names)
+        self._variables = tuple(dict.fromkeys((*PAPER, *names)))
+        self._used: Mask | None = None
+
+    def rows(self, score: Codes, seed: int) -> dict[str, Row]:
+        """A row for each factor.
+
+        Args:
+            score: int64[object], codes of the population's scores; -1: not scored.
+        """
+        asked = (*self._names, MODALITY) if PAPER[0] in self._names else self._names
+        used = (score >= 0) & self._defined
+        n = int(used.sum())
+        subjects = int(np.count_nonzero(np.bincount(self._population.subject[used])))
+        count: Row = {"n": n, "subjects": subjects, "defined": int(self._defined.sum())}
+        if n == 0:
+            return {name: dict(count) for name in asked}
+        sums = self._ranked_over(used).after(ranks(score[used]))
+        found = (scatter(sums), *([replicates(sums, seed)] if subjects > 1 else []))
+        rows = _correlations(found, self._names, self._variables, n)
+        if MODALITY in asked:
+            effect = estimate(*(eta_squared(one, 0) for one in found))
+            rows[MODALITY] = _named("eta_squared", effect)
+        return {name: {**count, **row} for name, row in rows.items()}
+
+    def _ranked_over(self, used: Mask) -> Ranked:
+        if self._used is None or not np.array_equal(used, self._used):
+            world = self._population
+            columns = [ranks(world.factors[name][used]) for name in self._variables]
+            self._ranked = Ranked.of(np.stack(columns), world.subject[used], world.modality[used])
+            self._used = used
+        return self._ranked
 
 
-def _blocks(population: Population) -> Iterator[tuple[tuple[str, ...], Mask]]:
-    """(factors, objects that have them): all that every object has together, others one by one."""
+def _blocks(population: Population) -> Iterator[Block]:
+    """All factors that every object has together, the others one by one."""
     every = np.ones(len(population.keys), dtype=np.bool_)
     partly = [name for name in OURS if (population.factors[name] < 0).any()]
-    yield (*PAPER, *(name for name in OURS if name not in partly)), every
+    yield Block(population, (*PAPER, *(name for name in OURS if name not in partly)), every)
     for name in partly:
-        yield (name,), population.factors[name] >= 0
-
-
-def _block(
-    population: Population, score: Codes, used: Mask, names: Sequence[str], seed: int
-) -> dict[str, Row]:
-    """Rows of `names` over the objects `used`, and of modality beside the paper's factors."""
-    n, subject, modality = int(used.sum()), population.subject[used], population.modality[used]
-    subjects = len(np.unique(subject))
-    count: Row = {"n": n, "subjects": subjects}
-    asked = (*names, MODALITY) if PAPER[0] in names else tuple(names)
-    if n == 0:
-        return {name: dict(count) for name in asked}
-    variables = tuple(dict.fromkeys((*PAPER, *names)))
-    columns = [score, *(population.factors[name] for name in variables)]
-    ranked = np.stack([ranks(column[used]) for column in columns], axis=1)
-    sums = rank_sums(ranked, subject, modality)
-    sample = scatter(sums)
-    drawn = replicates(sums, seed) if subjects > 1 else None
-    at = {name: 1 + place for place, name in enumerate(variables)}
-    free = len(np.unique(modality)) - 1
-    rows = {}
-    for name in asked:
-        if name == MODALITY:
-            rows[name] = {**count, **_named("eta_squared", _effect(sample, drawn))}
-        else:
-            rows[name] = {**count, **_correlations(sample, drawn, at, name, n, free)}
-    return rows
+        yield Block(population, (name,), population.factors[name] >= 0)
 
 
 def _correlations(
-    sample: Scatters, drawn: Scatters | None, at: Mapping[str, int], name: str, n: int, free: int
-) -> Row:
-    """Both correlations of the score (variable 0) and a factor.
+    found: Sequence[Scatters], names: Sequence[str], variables: Sequence[str], n: int
+) -> dict[str, Row]:
+    """Both correlations of the score (variable 0) and each factor, over n objects.
 
     Args:
-        free: columns that stand for the modality among the controls.
+        found: of the sample and, unless it has one subject, of its replicates.
+        variables: all factors, in their order after the score.
     """
-    mine, controls = at[name], [at[other] for other in PAPER if other != name]
-    plain = estimate(
-        correlation(sample, 0, mine), None if drawn is None else correlation(drawn, 0, mine)
-    )
-    partial = estimate(
-        partial_correlation(sample, 0, mine, controls),
-        None if drawn is None else partial_correlation(drawn, 0, mine, controls),
-    )
-    k = len(controls) + free
-    return {
-        **_named("spearman", plain), "spearman_p_naive": _p(plain, n, 0),
-        **_named("partial", partial), "partial_p_naive": _p(partial, n, k), "controls": k,
-    }  # fmt: skip
-
-
-def _effect(sample: Scatters, drawn: Scatters | None) -> Estimate:
-    return estimate(eta_squared(sample, 0), None if drawn is None else eta_squared(drawn, 0))
+    at = {name: 1 + place for place, name in enumerate(variables)}
+    free = int(found[0].modalities[0]) - 1  # columns that stand for the modality
+    rows: dict[str, Row] = {}
+    ours = [name for name in names if name not in PAPER]
+    for together in (*([name] for name in PAPER if name in names), ours):
+        mine = [at[name] for name in together]
+        controls = [at[name] for name in PAPER if name not in together]
+        partials = [partial_correlations(one, 0, mine, controls) for one in found]
+        for place, *partly in zip(mine, *partials, strict=True):
+            plain = estimate(*(correlation(one, 0, place) for one in found))
+            partial, k = estimate(*partly), len(controls) + free
+            rows[variables[place - 1]] = {
+                **_named("spearman", plain), "spearman_p_naive": _p(plain, n, 0),
+                **_named("partial", partial), "partial_p_naive": _p(partial, n, k), "controls": k,
+            }  # fmt: skip
+    return rows
 
 
 def _p(found: Estimate, n: int, k: int) -> float | None:

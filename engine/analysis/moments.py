@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.analysis.bootstrap import Interval, interval_of_sums
+from engine.analysis.scored import category, numbers
 
 Row = dict[str, Any]
 
@@ -54,46 +56,77 @@ def summarise(
             nothing was scored. `expected` is constant per key. Rows of a key stand together.
         values: the first one's number of samples becomes the column `n`.
     """
-    kept = [_summary(list(group), keys, values, seed) for group in _grouped(rows, keys)]
+    starts = _starts(rows, keys)
+    first = rows.select([*keys, "expected"]).take(starts).to_pylist()
+    samples = [_Samples.of(rows, value) for value in values]
+    kept = [
+        {**row, **_means(samples, slice(*ends), keys, seed)}
+        for row, *ends in zip(first, starts, np.append(starts, len(rows))[1:], strict=True)
+    ]
     return pa.Table.from_pylist(kept, schema=_schema(rows.schema, keys, values))
 
 
-def _grouped(rows: pa.Table, keys: Sequence[str]) -> Iterator[Iterator[Row]]:
-    for _, group in groupby(rows.to_pylist(), key=lambda row: tuple(row[key] for key in keys)):
-        yield group
+def _starts(rows: pa.Table, keys: Sequence[str]) -> NDArray[np.int64]:
+    """int64[key]: where the rows of each key begin."""
+    changes = np.ones(len(rows), dtype=np.bool_)
+    changes[1:] = False
+    for key in keys:
+        coded = rows[key].combine_chunks().dictionary_encode(null_encoding="encode")
+        changes[1:] |= np.diff(coded.indices.to_numpy()) != 0
+    return np.flatnonzero(changes)
 
 
-def _summary(
-    group: Sequence[Row], keys: Sequence[str], values: Sequence[Moments], seed: int
-) -> Row:
-    out: Row = {key: group[0][key] for key in keys}
-    out["expected"] = group[0]["expected"]
-    for index, value in enumerate(values):
-        stems = _stems(value, keys)
-        intervals = _intervals(group, value, seed, balanced=len(stems) > 1)
+@dataclass(frozen=True)
+class _Samples:
+    """Moments of a value, those with a sample.
+
+    Attributes:
+        at: int64[sample], rows of the table, ascending.
+        subject, pair: int64[sample], codes in the order of the subjects' ids and of structure and
+            modality.
+        n, total: float64[sample], number and sum of the samples.
+    """
+
+    value: Moments
+    at: NDArray[np.int64]
+    subject: NDArray[np.int64]
+    pair: NDArray[np.int64]
+    n: NDArray[np.float64]
+    total: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: pa.Table, value: Moments) -> _Samples:
+        at = np.flatnonzero(np.nan_to_num(numbers(rows[value.n])) > 0)
+        known = rows.take(at)
+        structure, modality = category(known["structure"]), category(known["modality"])
+        pair = structure * (1 + modality.max(initial=0)) + modality
+        n, total = numbers(known[value.n]), numbers(known[value.total])
+        return cls(value, at, category(known["subject_id"]), pair, n, total)
+
+    def intervals(self, group: slice, seed: int, *, balanced: bool) -> tuple[Interval, ...]:
+        """Of the samples in rows of the table: mask-weighted and, where asked, balanced."""
+        mine = slice(*np.searchsorted(self.at, (group.start, group.stop)))
+        subjects, row = np.unique(self.subject[mine], return_inverse=True)
+        pairs, column = np.unique(self.pair[mine], return_inverse=True)
+        shape, place = (len(subjects), len(pairs)), row * len(pairs) + column
+        sums, counts = (
+            np.bincount(place, moments[mine], math.prod(shape)).reshape(shape)
+            for moments in (self.total, self.n)
+        )
+        plain = interval_of_sums(sums.sum(axis=1), counts.sum(axis=1), seed=seed)
+        return (plain, interval_of_sums(sums, counts, seed=seed)) if balanced else (plain,)
+
+
+def _means(samples: Sequence[_Samples], group: slice, keys: Sequence[str], seed: int) -> Row:
+    out: Row = {}
+    for index, one in enumerate(samples):
+        stems = _stems(one.value, keys)
+        intervals = one.intervals(group, seed, balanced=len(stems) > 1)
         if index == 0:
             out["n"], out["subjects"] = intervals[0].n, intervals[0].n_subjects
         for name, found in zip(stems, intervals, strict=True):
             out |= {name: found.mean, f"{name}_lo": found.lo, f"{name}_hi": found.hi}
     return out
-
-
-def _intervals(
-    group: Sequence[Row], value: Moments, seed: int, *, balanced: bool
-) -> tuple[Interval, ...]:
-    """Mask-weighted and, where asked, balanced over structure and modality."""
-    scored = [row for row in group if row[value.n]]
-    subjects = sorted({row["subject_id"] for row in scored})
-    pairs = sorted({(row["structure"], row["modality"]) for row in scored})
-    sums, counts = np.zeros((2, len(subjects), len(pairs)))
-    at_subject = {subject: i for i, subject in enumerate(subjects)}
-    at_pair = {pair: i for i, pair in enumerate(pairs)}
-    for row in scored:
-        at = at_subject[row["subject_id"]], at_pair[row["structure"], row["modality"]]
-        sums[at] += row[value.total]
-        counts[at] += row[value.n]
-    plain = interval_of_sums(sums.sum(axis=1), counts.sum(axis=1), seed=seed)
-    return (plain, interval_of_sums(sums, counts, seed=seed)) if balanced else (plain,)
 
 
 def _stems(value: Moments, keys: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ weighted sum however many objects a subject has (protocol section 6: ranks stay 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,65 @@ class RankSums:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """Variables ranked over objects that stand sorted by (subject, modality).
+
+    Attributes:
+        centred: float64[variable, object], their ranks around the middle one and in units of the
+            number of objects: squares of large ranks would lose digits.
+        starts: int64[group], the first object of each.
+    """
+
+    centred: Floats
+    starts: Codes
+    sums: RankSums
+
+    @classmethod
+    def of(cls, ranked: Floats, subject: Codes, modality: Codes) -> Ranked:
+        """Args: as of `rank_sums`, but ranked: float64[variable, object]."""
+        centred = _centred(ranked)
+        starts = np.flatnonzero(
+            np.r_[True, (subject[1:] != subject[:-1]) | (modality[1:] != modality[:-1])]
+        )
+        sums = RankSums(
+            np.unique(subject[starts], return_inverse=True)[1],
+            modality[starts],
+            np.diff(starts, append=len(subject)).astype(np.float64),
+            np.add.reduceat(centred, starts, axis=1).T,
+            np.stack([part @ part.T for part in _parts(centred, starts)]),
+        )
+        return cls(centred, starts, sums)
+
+    def after(self, ranks: Floats) -> RankSums:
+        """Sums of another variable and, after it, of these, which are not summed up again.
+
+        Args:
+            ranks: float64[object], of the same objects.
+        """
+        own, known = _centred(ranks), self.sums
+        pairs = zip(_parts(own, self.starts), _parts(self.centred, self.starts), strict=True)
+        products = np.empty(np.add(known.products.shape, (0, 1, 1)))
+        products[:, 1:, 1:] = known.products
+        for group, (mine, others) in enumerate(pairs):
+            products[group, 0, 0] = mine @ mine
+            products[group, 0, 1:] = products[group, 1:, 0] = others @ mine
+        first = np.add.reduceat(own, self.starts)
+        sums = np.concatenate([first[:, None], known.sums], axis=1)
+        return RankSums(known.subject, known.modality, known.n, sums, products)
+
+
+def _centred(ranked: Floats) -> Floats:
+    n = ranked.shape[-1]
+    centred: Floats = (ranked - (n + 1) / 2) / n
+    return centred
+
+
+def _parts(of_objects: Floats, starts: Codes) -> Iterator[Floats]:
+    for start, end in zip(starts, (*starts[1:], of_objects.shape[-1]), strict=True):
+        yield of_objects[..., start:end]
+
+
+@dataclass(frozen=True)
 class Scatters:
     """Scatter of every replicate of a block of variables.
 
@@ -63,22 +123,7 @@ def rank_sums(ranked: Floats, subject: Codes, modality: Codes) -> RankSums:
         ranked: float64[object, variable], average ranks from 1.
         subject, modality: int64[object]; subjects in the order of their ids.
     """
-    n = len(ranked)
-    # around the middle rank and in units of n: squares of large ranks would lose digits
-    centred = (ranked - (n + 1) / 2) / n
-    starts = np.flatnonzero(
-        np.r_[True, (subject[1:] != subject[:-1]) | (modality[1:] != modality[:-1])]
-    )
-    ends = np.r_[starts[1:], n]
-    parts = [centred[start:end] for start, end in zip(starts, ends, strict=True)]
-    products = np.stack([part.T @ part for part in parts])
-    return RankSums(
-        np.unique(subject[starts], return_inverse=True)[1],
-        modality[starts],
-        (ends - starts).astype(np.float64),
-        np.add.reduceat(centred, starts, axis=0),
-        products,
-    )
+    return Ranked.of(ranked.T, subject, modality).sums
 
 
 def scatter(sums: RankSums) -> Scatters:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import bootstrap as oracle
 
-from engine.analysis.bootstrap import draw_counts, interval, interval_of_sums
+from engine.analysis.bootstrap import draw_counts, ends, interval, interval_of_sums
 
 values = st.floats(0, 1, allow_nan=False, width=32)
 samples = st.lists(
@@ -46,6 +46,11 @@ def test_thousand_replicates_match_the_oracle() -> None:
     got = interval(numbers, subjects, seed=7)
     bounds = oracle.cluster_bootstrap(list(numbers), subjects, None, 7, 1000)
     assert (got.lo, got.hi) == pytest.approx(bounds, abs=1e-12)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=90))
+def test_ends_are_numpys_percentiles_bit_for_bit(numbers: list[float]) -> None:
+    assert ends(np.array(numbers)) == tuple(np.percentile(numbers, [2.5, 97.5], method="linear"))
 
 
 def test_draws_are_those_of_one_generator_call_after_call() -> None:

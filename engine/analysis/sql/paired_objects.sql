@@ -3,13 +3,20 @@
 -- (0,0), trial 0; rank 1 is the largest, ties by object_id; gain = dice_model - dice_baseline.
 -- Source: protocol section 3; the same pairs as in `paired`.
 -- Empty: no two models of the study have scored the same object.
-WITH ranked AS (
+WITH largest AS (
+    -- so that few are sorted by name
+    SELECT baseline, model, strategy, selection, list_min(max(abs(gain), 20)) AS least
+    FROM paired_results
+    GROUP BY ALL
+),
+ranked AS (
     SELECT
-        *,
+        p.*,
         row_number() OVER (
             PARTITION BY baseline, model, strategy, selection ORDER BY abs(gain) DESC, object_id
         ) AS rank
-    FROM paired_results
+    FROM paired_results p JOIN largest USING (baseline, model, strategy, selection)
+    WHERE abs(gain) >= least
     QUALIFY rank <= 20
 )
 SELECT
