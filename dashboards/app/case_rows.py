@@ -55,11 +55,12 @@ def case_rows(data: RunData, view: View, request: Mapping[str, Any]) -> dict[str
 
 
 def _where(view: View, model: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    parts, params = ["true"], []
+    parts: list[str] = ["true"]
+    params: list[Any] = []
     for name in FILTERS:
         if view.values(name):
-            parts.append(f"{name} IN (SELECT unnest(?::VARCHAR[]))")
-            params.append(list(view.values(name)))
+            parts.append(f"{name} IN ({', '.join('?' * len(view.values(name)))})")
+            params += view.values(name)
     for name, asked in model.items():
         if name in COLUMNS and isinstance(asked, Mapping):
             text, values = _condition(name, asked)

@@ -18,8 +18,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from dashboards.app.view import FILTERS, View
-from dashboards.figures.rows import SEEN_MARK
+from dashboards.app.view import FILTERS, Filters, View
+from dashboards.figures.rows import SEEN_MARK, preferred
 from engine.analysis.questions import QUESTIONS, run
 from engine.analysis.questions import answer as answer_now
 from engine.errors import UserError
@@ -29,6 +29,10 @@ from engine.results.schema import database_version
 Row = dict[str, Any]
 
 _KEPT_ANSWERS = 256
+
+_PICKS = """
+    SELECT model, strategy, selection FROM expected_scores WHERE jitter_lo = 0 AND jitter_hi = 0
+    ORDER BY model_position, strategy_position, selection"""
 
 _NARROW = """
     CREATE TEMP TABLE objects AS
@@ -41,6 +45,17 @@ _NARROW = """
     FROM main.expected;
 """
 
+
+_PICKS_IN_VIEW = """
+    DROP TABLE IF EXISTS temp.expected_scores;
+    CREATE TEMP TABLE expected_scores AS FROM expected_scores WHERE {where}"""
+
+PICK_BY_PICK = frozenset({"factors", "factor_bins"})
+"""Questions that take as long as there are models, strategies and selections: under filters on
+objects they are asked about those alone that the view lets through."""
+
+_KEPT_FILTERS = 3
+"""Filters on objects whose narrower tables are kept."""
 
 OF_THE_RUN = frozenset({"coverage", "failures", "variance", "cost"})
 """Questions to sums over all objects of the run: filters on objects do not apply to them."""
@@ -68,6 +83,7 @@ class RunData:
         self._lock = threading.RLock()
         self._open: tuple[Path, duckdb.DuckDBPyConnection] | None = None
         self._answers: OrderedDict[tuple[object, ...], Any] = OrderedDict()
+        self._narrow: OrderedDict[object, duckdb.DuckDBPyConnection] = OrderedDict()
         self.choices()  # a run that cannot be shown is refused before the first page
 
     @property
@@ -77,11 +93,16 @@ class RunData:
 
     @contextmanager
     def connection(self, view: View | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of one's own; with a view, only objects that pass its filters are there."""
+        """A connection; with a view, only objects that pass its filters are there.
+
+        With filters it is one for all who ask under them, one at a time; else one's own.
+        """
+        if view is not None and view.objects:
+            with self._lock:  # kept tables and the database they are of change together
+                yield self._narrowed(view)
+            return
         _, root = self._database()
         with root.cursor() as own:
-            if view is not None and view.objects:
-                _narrow(own, view)
             yield own
 
     def answer(self, name: str, view: View) -> pa.Table:
@@ -91,8 +112,16 @@ class RunData:
         """
         if name in OF_THE_RUN:
             view = view.of_all_objects()
-        whole: pa.Table = self.once(("answer", name, view.objects), lambda: self._ask(name, view))
-        return self.marked(kept_rows(whole, view), view)
+        picks = view.picks if view.objects and name in PICK_BY_PICK else ()
+        found: pa.Table = self.once(
+            ("answer", name, view.objects, picks), lambda: self._ask(name, view, picks)
+        )
+        return self.marked(kept_rows(found, view), view)
+
+    def one_selection(self, view: View) -> View:
+        """The view of a figure that shows one selection: with the one it chooses."""
+        picks = self.once(("picks",), lambda: self.rows(_PICKS))
+        return view.narrowed(selection=preferred([row for row in picks if view.keeps(row)])[0])
 
     def rows(self, sql: str, params: Sequence[Any] = (), view: View | None = None) -> list[Row]:
         """Rows of a SELECT of samscope's own."""
@@ -126,8 +155,7 @@ class RunData:
     def close(self) -> None:
         """Let go of the database; it is opened again when something is asked."""
         with self._lock:
-            self._open = None
-            self._answers.clear()
+            self._forget()
 
     def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
         newest = self.newest
@@ -138,10 +166,26 @@ class RunData:
                 except duckdb.Error as error:
                     raise cannot_be_opened(self.run_dir, error) from error
                 _check_version(root, self.run_dir)
-                # The one before is closed with its last cursor.
+                self._forget()
                 self._open = (newest, root)
-                self._answers.clear()
             return self._open
+
+    def _forget(self) -> None:
+        """Let go of a database, which is closed with its last cursor, and of what it answered."""
+        self._open = None
+        self._answers.clear()
+        self._narrow.clear()
+
+    def _narrowed(self, view: View) -> duckdb.DuckDBPyConnection:
+        _, root = self._database()
+        if view.objects not in self._narrow:
+            made = root.cursor()
+            made.execute(_NARROW.format(where=_where(view.objects)))
+            self._narrow[view.objects] = made
+            if len(self._narrow) > _KEPT_FILTERS:
+                self._narrow.popitem(last=False)
+        self._narrow.move_to_end(view.objects)
+        return self._narrow[view.objects]
 
     def once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
         """What `make` makes of the newest database; made the first time, then kept."""
@@ -154,11 +198,13 @@ class RunData:
                     self._answers.popitem(last=False)
             return self._answers[place]
 
-    def _ask(self, name: str, view: View) -> pa.Table:
+    def _ask(self, name: str, view: View, picks: Filters) -> pa.Table:
         with self.connection(view) as connection:
-            if view.objects:  # the answer that is kept is about all objects
-                return answer_now(connection, QUESTIONS[name])
-            return run(connection, name)
+            if not view.objects:
+                return run(connection, name)
+            connection.execute(_PICKS_IN_VIEW.format(where=_where(picks)))
+            # the answer that is kept is about all objects
+            return answer_now(connection, QUESTIONS[name])
 
     def _seen(self, view: View) -> dict[str, tuple[int, int]]:
         with self.connection(view) as connection:
@@ -211,12 +257,11 @@ def kept_rows(table: pa.Table, view: View) -> pa.Table:
     return table.filter(pa.array(mask, pa.bool_()))
 
 
-def _narrow(connection: duckdb.DuckDBPyConnection, view: View) -> None:
-    """Put narrower tables before the database's own; temporary, of this connection alone."""
-    where = " AND ".join(
-        f"{name} IN ({', '.join(map(_quoted, values))})" for name, values in view.objects
+def _where(filters: Filters) -> str:
+    """Filters as an SQL condition; none let everything through."""
+    return " AND ".join(
+        ["true", *(f"{name} IN ({', '.join(map(_quoted, values))})" for name, values in filters)]
     )
-    connection.execute(_NARROW.format(where=where))
 
 
 def _quoted(text: str) -> str:

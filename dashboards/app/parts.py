@@ -35,7 +35,8 @@ def figure(
         each: a column; its values get a figure each, so that what is out of view is not drawn.
     """
     spec = spec_of(name)
-    answer = data.answer(spec.question, view)
+    shown = data.one_selection(view) if spec.one_selection and view.objects else view
+    answer = data.answer(spec.question, shown)
     head = [html.H2(spec.title), html.P(code(spec.caption), className="caption")]
     if not answer.num_rows:
         return [*head, nothing_left()]

@@ -15,6 +15,9 @@ OF_OBJECTS = ("dataset", "modality", "structure")
 PICK = ("object", "of_model", "of_strategy", "of_selection", "lo", "hi", "trial", "step")
 """Names in the URL that say which trial the page Cases shows."""
 
+Filters = tuple[tuple[str, tuple[str, ...]], ...]
+"""(name, values that stay) of some filters."""
+
 LONGEST = 200
 """Characters of a value, and values of a filter, that are read from a URL."""
 
@@ -69,9 +72,15 @@ class View:
         )
 
     @property
-    def objects(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def objects(self) -> Filters:
         """The filters that choose objects, as a key."""
         return tuple((name, self.values(name)) for name in OF_OBJECTS if self.values(name))
+
+    @property
+    def picks(self) -> Filters:
+        """The other filters: what is said about the objects; as a key."""
+        others = (name for name in FILTERS if name not in OF_OBJECTS)
+        return tuple((name, self.values(name)) for name in others if self.values(name))
 
     def of_all_objects(self) -> View:
         """The same without filters on objects, for what is counted over the whole run."""

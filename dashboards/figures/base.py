@@ -22,12 +22,14 @@ class FigureSpec:
         question: of `engine.analysis.questions`; its answer is what the figure shows.
         title: what it shows, in words.
         caption: how to read it.
+        one_selection: whether it shows one selection of the answer's, `rows.preferred`.
     """
 
     name: str
     question: str
     title: str
     caption: str
+    one_selection: bool = False
 
 
 _DRAW: Registry[Callable[[pa.Table], go.Figure]] = Registry(
@@ -92,6 +94,7 @@ FIGURES = (
         "Objects in six groups of equal size by each factor, small values first: mean Dice of a "
         "group with its 95 % interval over subjects, and the quartiles of its objects as a band "
         "where one strategy is shown. Hover for the range and n scored / N expected.",
+        one_selection=True,
     ),
     FigureSpec(
         "factor_correlations",
@@ -99,6 +102,7 @@ FIGURES = (
         "What goes with Dice",
         "Partial Spearman correlation of Dice with each factor, given the paper's other factors, "
         "with its 95 % interval over subjects. 0: nothing beyond what the others explain.",
+        one_selection=True,
     ),
     FigureSpec(
         "everything_masks",

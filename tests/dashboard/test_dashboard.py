@@ -17,7 +17,7 @@ from werkzeug.test import Client
 
 from dashboards.app import make_app, serve
 from dashboards.app.case_rows import case_rows
-from dashboards.app.data import RunData
+from dashboards.app.data import PICK_BY_PICK, RunData
 from dashboards.app.masks import Masks
 from dashboards.app.pages import PAGES, compare
 from dashboards.app.pages.cases import case, played
@@ -118,6 +118,26 @@ def test_columns_of_one_name_are_told_apart() -> None:
     assert _distinct(["a", "b", "a", "a", "a (2)"]) == ["a", "b", "a (2)", "a (3)", "a (2) (2)"]
 
 
+@pytest.mark.parametrize("name", sorted(PICK_BY_PICK))
+def test_a_figure_of_one_selection_asks_for_it_alone(made: Any, name: str) -> None:
+    data, view = RunData(made.run_dir), View({"structure": ("liver",)})
+    one = data.one_selection(view)
+    assert one.values("selection") == ("predicted_iou",)
+    alone = data._ask(name, one, one.picks)
+    assert set(alone["selection"].to_pylist()) == {"predicted_iou"}
+    assert len(set(data.answer("leaderboard", view)["selection"].to_pylist())) > 1
+    whole = data.answer(name, view).to_pylist()
+    assert len(whole) > len(alone)
+    shown = [row for row in whole if row["selection"] == "predicted_iou"]
+    assert [repr(row) for row in shown] == [repr(r) for r in data.answer(name, one).to_pylist()]
+
+
+def test_the_selection_shown_is_one_that_the_filters_leave(data: RunData) -> None:
+    view = View({"structure": ("liver",), "selection": ("single", "oracle")})
+    assert data.one_selection(view).values("selection") == ("oracle",)
+    assert data.one_selection(View({"model": ("nobody",)})).values("model") == ("nobody",)
+
+
 def test_a_filter_that_keeps_everything_changes_no_mean(data: RunData) -> None:
     assert data.answer("leaderboard", View({"dataset": tuple(data.choices().values["dataset"])}))[
         "dice"
@@ -206,15 +226,19 @@ def test_every_page_of_a_run_with_failures(data: RunData) -> None:
 
 def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -> None:
     run_dir = shutil.copytree(made.run_dir, tmp_path / "run", symlinks=True)
-    data = RunData(run_dir)
+    data, liver = RunData(run_dir), View({"structure": ("liver",)})
+    assert set(data.answer("leaderboard", liver)["expected"].to_pylist()) != {0}
     with data.connection() as before:
         first = data.newest
         shutil.copyfile(first, run_dir / "results-9.duckdb")
+        with duckdb.connect(str(run_dir / "results-9.duckdb")) as newer:
+            newer.execute("DELETE FROM objects WHERE structure = 'liver'")
         (run_dir / "results.duckdb").unlink()
         (run_dir / "results.duckdb").symlink_to("results-9.duckdb")
         assert data.newest.name == "results-9.duckdb" != first.name
         assert data.answer("coverage", View()).num_rows
         assert before.execute("SELECT count(*) FROM trials").fetchall()[0][0] > 0
+    assert set(data.answer("leaderboard", liver)["expected"].to_pylist()) == {0}
 
 
 def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
