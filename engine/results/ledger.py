@@ -62,16 +62,18 @@ _UNITS = """
 
 _ONE_A_CELL = (
     """DELETE FROM ledger WHERE attempt NOT IN (
-           SELECT arg_min(attempt, {'at': committed_at, 'identity': identity})
+           SELECT arg_min(
+               attempt, {'failed': failed, 'at': committed_at, 'identity': identity}
+           )
            FROM ledger GROUP BY unit_id, model, strategy
        )""",
     """UPDATE planned SET identity = ledger.identity FROM ledger
        WHERE planned.unit_id = ledger.unit_id AND planned.model = ledger.model
          AND planned.strategy = ledger.strategy""",
 )
-"""Two workers of different numerics may both have committed a cell, as when one was taken for lost:
-the rows of the one that says it was first count, whichever driver builds the database. The plan
-then asks for those."""
+"""Two workers of different numerics may both have committed a cell, as when one was taken for lost
+or failed in it: the rows count of the one with fewer failed trials, of equals those of the one that
+says it was first, whichever driver builds the database. The plan then asks for those."""
 
 
 def load_ledger(

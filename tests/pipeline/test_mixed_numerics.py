@@ -113,6 +113,27 @@ def test_each_cell_counts_once_whoever_builds(world: tuple[Path, Path, Path]) ->
     assert sum(kinds["n"].to_pylist()) == len(mine.plan.units)
 
 
+def test_a_repeat_that_failed_less_counts_though_it_came_later(
+    world: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    study, collection, run = world
+    planning = planned(study, collection)
+    copy = Path(shutil.copytree(run, tmp_path / "run", symlinks=True))
+    unit = planning.plan.units[2].unit_id
+    model = planning.plan.study.models[0].name
+    first, later = sorted(
+        (m for m in manifests(copy)
+         if (m.cell.unit_id, m.cell.model, m.cell.strategy) == (unit, model, "box")),
+        key=lambda m: m.committed_at,
+    )  # fmt: skip
+    failed = replace(first, done=first.done - 1, failed=1)
+    (copy / failed.name).write_bytes(failed.to_bytes())
+    built(copy, planning)
+    cell = f"unit_id = '{unit}' AND model = '{model}' AND strategy = 'box'"
+    sql = f"SELECT attempt FROM units WHERE {cell}"
+    assert run_sql(copy, sql).to_pylist() == [{"attempt": later.attempt}]
+
+
 def test_nothing_is_pending_for_a_driver_of_either_kind(world: tuple[Path, Path, Path]) -> None:
     study, collection, run = world
     for device in (None, OTHER, "cpu-of-a-third-kind"):
