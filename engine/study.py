@@ -6,7 +6,6 @@ A runtime holds workers, paths and devices; nothing in it may change a number.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -84,11 +83,11 @@ class Strategy(Frozen):
     def _expand(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value not in PAPER_STRATEGIES:
-                close = difflib.get_close_matches(value, PAPER_STRATEGIES, n=1, cutoff=0.5)
-                hint = f"; did you mean '{close[0]}'?" if close else ""
-                raise ValueError(
-                    f"'{value}' is none of the paper's strategies "
-                    f"({', '.join(PAPER_STRATEGIES)}){hint}; a new one needs name, kind and params"
+                raise UserError(
+                    f"'{value}' is none of the paper's strategies",
+                    got=value,
+                    expected=f"one of {', '.join(PAPER_STRATEGIES)}; or name, kind and params",
+                    remedy=nearest(value, PAPER_STRATEGIES),
                 )
             value = {"name": value, **PAPER_STRATEGIES[value]}
         if isinstance(value, Mapping) and value.get("kind") in _PARAMS:
@@ -120,16 +119,25 @@ class JitterLevel(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _pair(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise ValueError(f"a jitter level is a pair [lo, hi], got {list(value)}")
-            return {"lo": value[0], "hi": value[1]}
-        return value
+        if isinstance(value, Mapping | JitterLevel):
+            return value
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise UserError(
+                "a jitter level is a pair [lo, hi]",
+                got=value,
+                expected="two whole numbers of pixels in brackets",
+                remedy="write a list of pairs: levels: [[0, 0], [0, 10]]",
+            )
+        return {"lo": value[0], "hi": value[1]}
 
     @model_validator(mode="after")
     def _ordered(self) -> JitterLevel:
         if self.lo > self.hi:
-            raise ValueError(f"jitter level [{self.lo}, {self.hi}]: lo must not exceed hi")
+            raise UserError(
+                f"jitter level [{self.lo}, {self.hi}]: lo must not exceed hi",
+                expected="the smaller number of pixels first",
+                remedy=f"write [{self.hi}, {self.lo}]",
+            )
         return self
 
     @property
@@ -154,10 +162,17 @@ class Jitter(Frozen):
     @classmethod
     def _distinct(cls, levels: tuple[JitterLevel, ...]) -> tuple[JitterLevel, ...]:
         if not levels or len(set(levels)) != len(levels):
-            raise ValueError("jitter levels must be at least one, each once")
+            raise UserError(
+                "jitter levels must be at least one, each once",
+                expected="different pairs [lo, hi]",
+                remedy="take out the level that is there twice" if levels else "write [[0, 0]]",
+            )
         if not levels[0].none:
-            raise ValueError(
-                "the first jitter level must be [0, 0]: the others are compared with it"
+            raise UserError(
+                "the first jitter level must be [0, 0]: the others are compared with it",
+                got=f"[{levels[0].lo}, {levels[0].hi}] first",
+                expected="[0, 0] before the other levels",
+                remedy="write levels: [[0, 0], ...]",
             )
         return levels
 
@@ -184,13 +199,25 @@ class Intensity(Frozen):
     @model_validator(mode="after")
     def _sane(self) -> Intensity:
         if self.window is not None and self.percentiles is not None:
-            raise ValueError("intensity takes window or percentiles, not both")
+            raise UserError(
+                "intensity takes window or percentiles, not both",
+                expected="at most one of them",
+                remedy="leave one of them out",
+            )
         if self.window is not None and self.window[1] <= 0:
-            raise ValueError(f"intensity window width must be positive, got {self.window[1]}")
+            raise UserError(
+                f"intensity window width must be positive, got {self.window[1]}",
+                expected="[center, width]",
+                remedy="write the centre first: window: [40, 400]",
+            )
         if self.percentiles is not None:
             lo, hi = self.percentiles
             if not 0 <= lo < hi <= 100:
-                raise ValueError(f"intensity percentiles need 0 <= lo < hi <= 100, got {lo}, {hi}")
+                raise UserError(
+                    f"intensity percentiles need 0 <= lo < hi <= 100, got {lo}, {hi}",
+                    expected="[lo, hi] in percent",
+                    remedy="write percentiles: [0.5, 99.5]",
+                )
         return self
 
 
@@ -224,7 +251,11 @@ class ModelChoice(Frozen):
     @model_validator(mode="after")
     def _one_origin(self) -> ModelChoice:
         if self.checkpoint is not None and self.init_seed is not None:
-            raise ValueError("a model has weights from a checkpoint or from init_seed, not both")
+            raise UserError(
+                "a model has weights from a checkpoint or from init_seed, not both",
+                expected="at most one of them",
+                remedy="leave init_seed out",
+            )
         return self
 
     def with_absolute_paths(self) -> ModelChoice:
@@ -288,9 +319,11 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _one_kind_is_measured(self) -> Study:
         if self.mixed_numerics and self.parity_bound is not None:
-            raise ValueError(
+            raise UserError(
                 "parity_bound is measured on workers of one kind: it cannot be held with "
-                "mixed_numerics"
+                "mixed_numerics",
+                expected="at most one of them",
+                remedy="leave one of them out",
             )
         return self
 
@@ -302,16 +335,21 @@ class Study(Frozen):
         ):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
-                raise ValueError(f"{kind} '{twice[0]}' is declared twice")
+                raise UserError(
+                    f"{kind} '{twice[0]}' is declared twice",
+                    expected="a name of its own for each: it is the key in every table",
+                    remedy="rename one of the two, or take it out",
+                )
         known = {s.name for s in self.strategies}
         for model in self.models:
             for name in model.strategies or ():
                 if name not in known:
-                    close = difflib.get_close_matches(name, known, n=1)
-                    hint = f"; did you mean '{close[0]}'?" if close else ""
-                    raise ValueError(
+                    raise UserError(
                         f"model '{model.name}' names strategy '{name}', "
-                        f"which the study does not declare{hint}"
+                        "which the study does not declare",
+                        got=name,
+                        expected="one of the study's strategies",
+                        remedy=nearest(name, known),
                     )
         return self
 

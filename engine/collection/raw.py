@@ -50,18 +50,27 @@ def open_recipe(name_or_path: str | Path) -> Recipe:
     Raises:
         UserError: no such recipe (with the nearest name), or it is not valid.
     """
+    return load_yaml(_file_of(name_or_path), Recipe, "recipe")
+
+
+def text_of(name_or_path: str | Path) -> str:
+    """A recipe that can be opened, as it is written. Raises as `open_recipe`."""
+    return _file_of(name_or_path).read_text(encoding="utf-8")
+
+
+def _file_of(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml") and not path.is_file():
-        name = str(name_or_path)
-        if name not in recipe_names():
-            raise UserError(
-                f"unknown recipe '{name}'",
-                got=name,
-                expected="a recipe's name, or the path of a .yaml file",
-                remedy=nearest(name, recipe_names()),
-            )
-        path = _RECIPES / f"{name}.yaml"
-    return load_yaml(path, Recipe, "recipe")
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    name = str(name_or_path)
+    if name not in recipe_names():
+        raise UserError(
+            f"unknown recipe '{name}'",
+            got=name,
+            expected="a recipe's name, or the path of a .yaml file",
+            remedy=nearest(name, recipe_names()),
+        )
+    return _RECIPES / f"{name}.yaml"
 
 
 def validate(recipe: Recipe, raw_dir: Path | RawFolder) -> Iterator[CaseReport]:
@@ -114,5 +123,6 @@ __all__ = [
     "open_recipe",
     "read_case",
     "recipe_names",
+    "text_of",
     "validate",
 ]

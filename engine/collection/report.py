@@ -75,12 +75,15 @@ def notices(
             f"{_some(absent)}"
         )
     if unmet:
-        said.append(
-            f"the recipe skips {len(unmet)} case(s) that are not in the raw folder: {_some(unmet)}"
-        )
+        said.append(not_skipped(unmet))
     if leaving:
         said.append(left_with_group(leaving))
     return tuple(said)
+
+
+def not_skipped(names: Sequence[str]) -> str:
+    """Entries of `skip` that name no case: misspelt, or of files that are not there."""
+    return f"the recipe skips {len(names)} case(s) that are not in the raw folder: {_some(names)}"
 
 
 def left_with_group(names: Sequence[str]) -> str:

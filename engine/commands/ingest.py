@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from engine.collection.ingest import ingest_source
 from engine.collection.pool import Here, Pool
 from engine.collection.raw_folder import raw_folder_of
-from engine.collection.report import IngestEvent, IngestReport
+from engine.collection.report import IngestEvent, IngestReport, not_skipped
 from engine.collection.source import CaseSource, RecipeSource
 from engine.collection.units import UNIT_SLICES
 from engine.commands.say import count, out, problem
@@ -81,12 +81,15 @@ def _is_small(source: CaseSource) -> bool:
 
 def validate_command(recipe: str, raw_dir: Place) -> int:
     """Read every case of a recipe; returns 1 when one would be refused."""
-    from engine.collection.raw import open_recipe, validate
+    from engine.collection.layouts import undecided
+    from engine.collection.raw import open_recipe, text_of, validate
 
     opened = open_recipe(recipe)
     cases = refused = 0
+    unmet = set(opened.skip)
     for check in validate(opened, raw_folder_of(raw_dir)):
         cases += 1
+        unmet.discard(check.case)
         if check.status == "ok":
             out(f"ok       {check.case}: {check.detail}")
         elif check.status == "excluded":
@@ -95,6 +98,10 @@ def validate_command(recipe: str, raw_dir: Place) -> int:
             refused += 1
             problem(f"refused  {check.case}: {check.detail}")
     out(f"{opened.dataset}: {count(cases, 'case')}, {refused} would be refused")
+    if unmet:
+        problem(not_skipped(sorted(unmet)))
+    for decision in undecided(text_of(recipe)):
+        problem(f"still to decide in the recipe: {decision}")
     return 1 if refused else 0
 
 

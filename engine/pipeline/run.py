@@ -15,7 +15,7 @@ from rich.console import Console
 
 import engine
 from engine.admission import admit, memory_of, projected
-from engine.models.numerics import numerics_of
+from engine.models.numerics import numerics_of, torch_device
 from engine.parity_gate import hold_to_bound
 from engine.parity_sample import measure_parity
 from engine.pipeline.actor import Assignment
@@ -78,6 +78,8 @@ def run_study(
             may have taken it over from this one.
     """
     ground = lay_ground(read_study(study_path), collection)
+    if not on_cluster(runtime):  # a refused device leaves no folder behind
+        torch_device(local_device(runtime))
     run = RunDir.prepare(out, collection)
     with (
         driver_lock(run.place, runtime.lease_s) as hold,

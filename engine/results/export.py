@@ -17,6 +17,9 @@ from rich.table import Table
 from engine.errors import UserError, nearest
 
 MAX_TEXT_ROWS = 200
+_LONGEST_JSON = 60
+"""Characters of a list or a mapping in a table to be read; texts, as ids, are whole."""
+_CUT = "[...]"
 
 
 def export(table: pa.Table, fmt: str, stream: BinaryIO) -> None:
@@ -98,6 +101,8 @@ def _write_table(table: pa.Table, stream: BinaryIO) -> None:
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
     hidden = len(table) - MAX_TEXT_ROWS
     lines.append(f"({len(table)} rows{f', {hidden} not shown' if hidden > 0 else ''})")
+    if any(_CUT in line for line in lines):
+        lines.append(f"({_CUT}: the rest of a cell, which --format csv has)")
     stream.write(("\n".join(lines) + "\n").encode())
 
 
@@ -107,7 +112,10 @@ def _cell(value: object) -> str:
         return "NULL"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text.startswith(("[", "{")) and len(text) > _LONGEST_JSON:
+        text = text[: _LONGEST_JSON - len(_CUT)] + _CUT
+    return printable(text)
 
 
 def printable(text: str) -> str:

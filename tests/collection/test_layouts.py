@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -492,7 +493,15 @@ def test_the_command_writes_a_recipe_once(tmp_path: Path, capfd: Any) -> None:
     assert "samscope validate" in said
     assert DECIDE in target.read_text()
     assert run(["validate", str(target), str(raw)]) == 0
-    capfd.readouterr()
+    said = capfd.readouterr().err
+    assert said.count("still to decide in the recipe: ") == target.read_text().count(DECIDE)
+    assert "still to decide in the recipe: the name of the structure" in said
+    assert "skips" not in said
+    decided = re.sub("# DECIDE: .*", "", target.read_text())
+    target.write_text(decided + "skip: {b: blurred, bb: misspelt}\n")
+    assert run(["validate", str(target), str(raw)]) == 0
+    said = capfd.readouterr().err
+    assert said == "the recipe skips 1 case(s) that are not in the raw folder: bb\n"
     assert run(["recipe", "init", str(raw), "--out", str(target)]) == 2
     assert "exists already" in capfd.readouterr().err
     assert run(["recipe", "init", str(raw)]) == 0

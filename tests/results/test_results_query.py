@@ -96,7 +96,14 @@ def test_text_shows_whole_ids_and_counts() -> None:
     text = to_bytes(long, "table").decode()
     assert "x" * 300 in text
     assert "NULL" in text
+    assert "[...]" not in text
     assert "(1 rows)" in text
+    nested = {"names": [[f"{n}" for n in range(900)]], "card": [json.dumps(list(range(900)))]}
+    text = to_bytes(pa.table(nested), "table").decode()
+    assert max(map(len, text.splitlines())) < 160
+    assert '["0", "1"' in text
+    assert "[0, 1" in text
+    assert "--format csv" in text
     many = to_bytes(pa.table({"i": range(MAX_TEXT_ROWS + 5)}), "table").decode()
     assert "5 not shown" in many
 

@@ -6,7 +6,7 @@ a few files and decides little: what only a person knows is marked in the propos
 
 from __future__ import annotations
 
-from engine.collection.layouts.base import DECIDE, Layout, Proposal
+from engine.collection.layouts.base import DECIDE, Layout, Proposal, undecided
 from engine.collection.layouts.propose import LAYOUTS, Proposed, propose
 
-__all__ = ["DECIDE", "LAYOUTS", "Layout", "Proposal", "Proposed", "propose"]
+__all__ = ["DECIDE", "LAYOUTS", "Layout", "Proposal", "Proposed", "propose", "undecided"]

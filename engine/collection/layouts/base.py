@@ -117,6 +117,12 @@ def recipe_text(proposal: Proposal, dataset: str, others: Sequence[str] = ()) ->
     return text
 
 
+def undecided(recipe: str) -> list[str]:
+    """What the text of a recipe still leaves to a person: its lines with `DECIDE`."""
+    lines = (line.partition(f"# {DECIDE}") for line in recipe.splitlines())
+    return [ask.strip() for _, found, ask in lines if found]
+
+
 def _comment(text: str, indent: str = "") -> list[str]:
     """Comment lines of at most 100 characters; further ones are indented."""
     first = f"{indent}# "
