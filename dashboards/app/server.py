@@ -68,7 +68,9 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     _newer(app, state)
     console.connect(app, state)
     run_page.connect(app, run_dir)
-    weakref.finalize(app, data.close)
+    for asked in (data, state.other):
+        if asked is not None:
+            weakref.finalize(app, asked.close)  # at exit at the latest
     threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -239,6 +241,30 @@ def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -
         assert data.answer("coverage", View()).num_rows
         assert before.execute("SELECT count(*) FROM trials").fetchall()[0][0] > 0
     assert set(data.answer("leaderboard", liver)["expected"].to_pylist()) == {0}
+
+
+AT_WORK = """
+import sys, threading, time
+from pathlib import Path
+from dashboards.app import server
+
+class Asked(server.RunData):
+    def __init__(self, run_dir):
+        super().__init__(run_dir)
+        sql = "SELECT sum(sin(i)) FROM range(100000000000) t(i)"
+        threading.Thread(target=self.rows, args=(sql,), daemon=True).start()  # as a request is
+
+server.RunData = Asked
+app = server.make_app(Path(sys.argv[1]))
+time.sleep(1)
+"""
+
+
+def test_it_ends_while_a_question_is_asked(made: Any) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_WORK, str(made.run_dir)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
