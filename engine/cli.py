@@ -570,7 +570,7 @@ def dashboard(
     """
     from engine.commands.dashboard import dashboard_command
 
-    return dashboard_command(run_dir, host, port, compare)
+    dashboard_command(run_dir, host, port, compare)
 
 
 @app.command()

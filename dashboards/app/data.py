@@ -54,9 +54,6 @@ PICK_BY_PICK = frozenset({"factors", "factor_bins"})
 """Questions that take as long as there are models, strategies and selections: under filters on
 objects they are asked about those alone that the view lets through."""
 
-_PATIENCE_S = 10.0
-"""For questions to end that are interrupted."""
-
 _KEPT_FILTERS = 3
 """Filters on objects whose narrower tables are kept."""
 
@@ -84,9 +81,6 @@ class RunData:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._lock = threading.RLock()
-        self._ends = False
-        self._asked: set[duckdb.DuckDBPyConnection] = set()
-        self._asked_changes = threading.Condition()
         self._open: tuple[Path, duckdb.DuckDBPyConnection] | None = None
         self._answers: OrderedDict[tuple[object, ...], Any] = OrderedDict()
         self._narrow: OrderedDict[object, duckdb.DuckDBPyConnection] = OrderedDict()
@@ -102,31 +96,15 @@ class RunData:
         """A connection; with a view, only objects that pass its filters are there.
 
         With filters it is one for all who ask under them, one at a time; else one's own.
-
-        Raises:
-            UserError: the dashboard ends.
         """
         if view is not None and view.objects:
             # kept tables and the database they are of change together
-            with self._lock, self._in_use(self._narrowed(view)) as narrowed:
-                yield narrowed
+            with self._lock:
+                yield self._narrowed(view)
             return
         _, root = self._database()
-        with root.cursor() as own, self._in_use(own):
+        with root.cursor() as own:
             yield own
-
-    @contextmanager
-    def _in_use(self, one: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._asked_changes:
-            if self._ends:
-                raise UserError("the dashboard ends", remedy="start it again")
-            self._asked.add(one)
-        try:
-            yield one
-        finally:
-            with self._asked_changes:
-                self._asked.discard(one)
-                self._asked_changes.notify_all()
 
     def answer(self, name: str, view: View) -> pa.Table:
         """The answer to a named question about what the view lets through.
@@ -176,12 +154,9 @@ class RunData:
         return found
 
     def close(self) -> None:
-        """Answer nothing more: a process that ends while DuckDB is at work in a thread aborts."""
-        with self._asked_changes:
-            self._ends = True
-            for one in self._asked:
-                one.interrupt()
-            self._asked_changes.wait_for(lambda: not self._asked, timeout=_PATIENCE_S)
+        """Let go of the database; it is opened again when something is asked."""
+        with self._lock:
+            self._forget()
 
     def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
         newest = self.newest

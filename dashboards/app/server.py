@@ -70,7 +70,7 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     run_page.connect(app, run_dir)
     for asked in (data, state.other):
         if asked is not None:
-            weakref.finalize(app, asked.close)  # at exit at the latest
+            weakref.finalize(app, asked.close)
     threading.Thread(target=_warm, args=(state,)).start()  # no daemon: DuckDB dies with those
     return app
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from dashboards.app import make_server_app, serve
 from engine.commands.say import out
 
 
-def dashboard_command(run_dir: Path, host: str, port: int, other: Path | None) -> int:
-    """Serve until interrupted.
+def dashboard_command(run_dir: Path, host: str, port: int, other: Path | None) -> NoReturn:
+    """Serve until interrupted; the process ends with that.
 
     Raises:
         UserError: no results to show, or the address is taken.
@@ -17,10 +20,8 @@ def dashboard_command(run_dir: Path, host: str, port: int, other: Path | None) -
     server = serve(make_server_app(run_dir, other), host, port)
     name = f"[{host}]" if ":" in host else host
     out(f"dashboard  http://{name}:{server.port}  (Ctrl-C ends it)")
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        out("ended")
-    finally:
-        server.server_close()
-    return 0
+    server.serve_forever()  # closes the server after Ctrl-C
+    out("ended")
+    # A thread that still answers may be inside DuckDB, which aborts when Python ends under it.
+    sys.stdout.flush()
+    os._exit(0)

@@ -244,9 +244,10 @@ def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -
 
 
 AT_WORK = """
-import sys, threading, time
+import os, signal, sys, threading
 from pathlib import Path
 from dashboards.app import server
+from engine.commands.dashboard import dashboard_command
 
 class Asked(server.RunData):
     def __init__(self, run_dir):
@@ -255,8 +256,8 @@ class Asked(server.RunData):
         threading.Thread(target=self.rows, args=(sql,), daemon=True).start()  # as a request is
 
 server.RunData = Asked
-app = server.make_app(Path(sys.argv[1]))
-time.sleep(1)
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+dashboard_command(Path(sys.argv[1]), "127.0.0.1", 0, None)
 """
 
 
@@ -264,7 +265,8 @@ def test_it_ends_while_a_question_is_asked(made: Any) -> None:
     done = subprocess.run(
         [sys.executable, "-c", AT_WORK, str(made.run_dir)], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("ended\n")
 
 
 def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
