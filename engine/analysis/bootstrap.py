@@ -7,7 +7,7 @@ many slices a subject has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 REPLICATES = 1000
-_BLOCK = 100
+_WEIGHTS = 2**22
+"""Of replicates that are made at once, as float64: 32 MiB."""
 
 Counts = NDArray[np.uint32]
 Floats = NDArray[np.float64]
@@ -92,9 +93,9 @@ def interval_of_sums(
         return Interval(mean, None, None, n, n_subjects)
     means = np.empty(replicates)
     weights = draw_counts(seed, n_subjects, replicates)
-    for start in range(0, replicates, _BLOCK):
-        part = weights[start : start + _BLOCK].astype(np.float64)
-        means[start : start + _BLOCK] = _mean_of_means(part @ total, part @ number)
+    for block in blocks(replicates, n_subjects):
+        part = weights[block].astype(np.float64)
+        means[block] = _mean_of_means(part @ total, part @ number)
     return Interval(mean, *ends(means), n, n_subjects)
 
 
@@ -113,6 +114,12 @@ def _at(ordered: Floats, place: float) -> float:
     high = ordered[min(below + 1, len(ordered) - 1)]
     step = high - low
     return float(high - step * (1 - share) if share >= 0.5 else low + step * share)
+
+
+def blocks(replicates: int, weights: int) -> Iterator[slice]:
+    """Replicates to make at once, where each has so many weights."""
+    rows = max(1, _WEIGHTS // weights)
+    return (slice(start, start + rows) for start in range(0, replicates, rows))
 
 
 @lru_cache(maxsize=8)

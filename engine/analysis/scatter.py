@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.analysis.bootstrap import REPLICATES, draw_counts
+from engine.analysis.bootstrap import REPLICATES, blocks, draw_counts
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-
-_BLOCK = 100
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,8 @@ def replicates(sums: RankSums, seed: int, count: int = REPLICATES) -> Scatters:
     """Of `count` draws of as many subjects as there are (protocol section 6, "Intervals")."""
     weights = draw_counts(seed, int(sums.subject.max()) + 1, count)
     parts = [
-        _scatter(sums, weights[start : start + _BLOCK, sums.subject].astype(np.float64))
-        for start in range(0, count, _BLOCK)
+        _scatter(sums, weights[block][:, sums.subject].astype(np.float64))
+        for block in blocks(count, len(sums.n))
     ]
     return Scatters(
         np.concatenate([part.total for part in parts]),

@@ -109,6 +109,6 @@ def test_blocks_do_not_change_the_interval(monkeypatch: pytest.MonkeyPatch) -> N
     rng = np.random.default_rng(0)
     sums, counts = rng.random((9, 3)) * 5, rng.integers(1, 6, (9, 3))
     whole = interval_of_sums(sums, counts, seed=2)
-    monkeypatch.setattr("engine.analysis.bootstrap._BLOCK", 7)
+    monkeypatch.setattr("engine.analysis.bootstrap._WEIGHTS", 7 * len(sums))
     small = interval_of_sums(sums, counts, seed=2)
     assert (small.lo, small.hi) == pytest.approx((whole.lo, whole.hi), abs=1e-12)

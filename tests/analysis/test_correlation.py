@@ -135,7 +135,7 @@ def test_intervals_are_those_of_copied_subjects() -> None:
 def test_blocks_do_not_change_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     sums = sums_of(*world(40, 3, 1))
     whole = correlation(replicates(sums, 2, 50), 0, 1)
-    monkeypatch.setattr("engine.analysis.scatter._BLOCK", 7)
+    monkeypatch.setattr("engine.analysis.bootstrap._WEIGHTS", 7 * len(sums.n))
     assert correlation(replicates(sums, 2, 50), 0, 1) == pytest.approx(whole, abs=1e-12)
 
 
