@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from segment_anything import SamAutomaticMaskGenerator
 
 from engine.collection.reading import read_slices
+from engine.evaluation.scene import Scene, make_scene
 from engine.models.base import EverythingMasks
 from engine.models.numerics import numerics_of
 from engine.models.plain import as_rgb
 from engine.models.registry import load_model
 from engine.models.sam import SamModel
-from engine.planning import plan_study, read_study
-from engine.scene import Scene, make_scene
+from engine.planning.ground import plan_study, read_study
 from engine.scoring.everything import EverythingScorer
 from engine.stores import place_of
 from engine.study import EverythingParams

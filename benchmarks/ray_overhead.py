@@ -35,7 +35,7 @@ from engine.pipeline.datasource import read_unit
 from engine.pipeline.events import NAME, read_events
 from engine.pipeline.history import latest
 from engine.pipeline.run import run_study
-from engine.planning import plan_study, read_study
+from engine.planning.ground import plan_study, read_study
 from engine.results.parts import PartStore
 from engine.runs import RunDir
 from engine.study import Runtime

@@ -31,7 +31,7 @@ from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.collection.layout import FRAGMENTS
 from engine.configuration import validate
 from engine.models.numerics import numerics_of
-from engine.planning import lay_ground
+from engine.planning.ground import lay_ground
 from engine.runs import RunDir, finalise
 from engine.stores import LocalStore
 from engine.study import Study

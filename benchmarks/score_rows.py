@@ -23,7 +23,7 @@ from scale import STRUCTURES, measured, scale_study, write_catalog
 
 from engine.analysis.questions import QUESTIONS, answer, keep_answers, run
 from engine.models.numerics import numerics_of
-from engine.planning import lay_ground
+from engine.planning.ground import lay_ground
 from engine.results.build import MEMORY
 from engine.results.extend import ANSWERS
 from engine.results.query import connect

@@ -27,7 +27,7 @@ from engine.bench.work import Work, works
 from engine.evaluate import Evaluator
 from engine.models.numerics import numerics_of
 from engine.models.registry import load_model
-from engine.planning import plan_study, read_study
+from engine.planning.ground import plan_study, read_study
 from engine.stores import place_of
 
 PER_ROUND = 20

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from engine.ahead import one_ahead
 from engine.collection.contract import ObjectRef, SlicePixels, SliceRef
-from engine.embedding import embed_together
-from engine.fanout import FanOut
+from engine.evaluation.embedding import embed_together
+from engine.evaluation.fanout import FanOut
+from engine.evaluation.rows import CellRows, fail_object
+from engine.evaluation.scene import Scene, make_scene
 from engine.models.base import Card, Embedding, Model
 from engine.models.numerics import Numerics
-from engine.plan import PlannedCell, UnitTask
-from engine.rows import CellRows, fail_object
-from engine.scene import Scene, make_scene
+from engine.planning.plan import PlannedCell, UnitTask
 from engine.scoring.factors import compute_factors, to_grey
 from engine.study import Study
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.errors import SamscopeError
+from engine.evaluation.rows import TrialKey
+from engine.evaluation.scene import Scene, Target, make_scene
+from engine.evaluation.trials import Answer, Step, answer, batches, first_steps
 from engine.masks import on_host
 from engine.models.base import Embedding, EverythingMasks, Model
 from engine.models.numerics import Numerics
 from engine.prompts.base import Prompt
-from engine.rows import TrialKey
-from engine.scene import Scene, Target, make_scene
 from engine.study import EverythingParams, Strategy, Study
-from engine.trials import Answer, Step, answer, batches, first_steps
 
 
 @dataclass(frozen=True, eq=False)

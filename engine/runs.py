@@ -26,9 +26,9 @@ from engine.errors import UserError, system_words
 from engine.files import exclusive_lock, is_locked
 from engine.identity import fingerprint
 from engine.locks import LEASE_S, Fence, Lease, held, renewed
-from engine.parity_gate import stored_parity
-from engine.plan import algorithm_versions
-from engine.planning import Planning, read_study
+from engine.parity.gate import stored_parity
+from engine.planning.ground import Planning, read_study
+from engine.planning.plan import algorithm_versions
 from engine.results.build import build
 from engine.results.parts import PartStore
 from engine.results.publish import POINTER, switch

@@ -23,8 +23,8 @@ from engine.evaluate import Evaluator
 from engine.models import load_model
 from engine.models.numerics import numerics_of
 from engine.models.sam import SamModel
-from engine.plan import Plan
-from engine.planning import plan_study, read_study
+from engine.planning.ground import plan_study, read_study
+from engine.planning.plan import Plan
 
 STUDY = """\
 name: toy

@@ -15,15 +15,15 @@ from engine.collection.ingest import ingest
 from engine.collection.reading import read_slices
 from engine.configuration import validate
 from engine.evaluate import Evaluator
+from engine.evaluation.rows import CellRows, TrialKey
 from engine.models.base import Model
 from engine.models.numerics import numerics_of
 from engine.models.registry import load_model
-from engine.plan import UnitTask
-from engine.planning import plan_study
+from engine.planning.ground import plan_study
+from engine.planning.plan import UnitTask
 from engine.replay import Replayer
 from engine.results.check import check_table
 from engine.results.rows import part_tables
-from engine.rows import CellRows, TrialKey
 from engine.study import Study
 
 SOURCES = ("sam_med2d_demo", "sct_spinal_cord_mri", "totalsegmentator_ct_mr", "drishti_optic_disc")

@@ -17,9 +17,9 @@ import engine.evaluate
 from engine.ahead import one_ahead
 from engine.collection.contract import SlicePixels
 from engine.collection.sampled import SampledUnit
-from engine.embedding import embed_together
+from engine.evaluation.embedding import embed_together
+from engine.evaluation.rows import CellRows
 from engine.models.base import Embedding, Image
-from engine.rows import CellRows
 
 STUDY = study(
     strategies=["everything", "point_1", "box"], jitter={"levels": [[0, 0], [5, 10]], "trials": 2}

@@ -12,6 +12,7 @@ import torch
 from toys import CARD, NUMERICS, Spy, accounted, evaluate, planned, study, trial, unit
 
 from engine.evaluate import Evaluator
+from engine.evaluation.rows import CellRows, TrialKey
 from engine.masks import on_host
 from engine.models import load_model
 from engine.models.base import Candidates, Card, Embedding, EverythingMasks, Image
@@ -19,7 +20,6 @@ from engine.models.sam import SamModel
 from engine.prompts.base import Prompt
 from engine.prompts.strategies import PROMPTERS
 from engine.replay import Replayer
-from engine.rows import CellRows, TrialKey
 from engine.study import EverythingParams, ModelChoice
 
 SUMS = ("assd_px", "hausdorff_mm", "hd95_mm", "assd_mm")

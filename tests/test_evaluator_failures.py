@@ -25,9 +25,9 @@ from toys import (
 )
 
 import engine.evaluate
-import engine.fanout
+import engine.evaluation.fanout
 from engine.collection.contract import SlicePixels
-from engine.trials import SMALLER_BATCH
+from engine.evaluation.trials import SMALLER_BATCH
 
 BLOCK, STRIP = "0/block", "0/strip"
 JITTERED = {"levels": [[0, 0], [5, 10]], "trials": 2}
@@ -194,14 +194,14 @@ def test_a_strategy_that_breaks_half_way_leaves_no_half_of_its_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An error outside every guard, after some trials were scored."""
-    honest = engine.fanout.batches
+    honest = engine.evaluation.fanout.batches
 
     def one_then_none(*given: Any) -> Iterator[tuple[Any, ...]]:
         steps = next(iter(honest(*given)))
         yield steps[:1]
         raise ZeroDivisionError("half way")
 
-    monkeypatch.setattr("engine.fanout.batches", one_then_none)
+    monkeypatch.setattr("engine.evaluation.fanout.batches", one_then_none)
     cells = evaluate(study(strategies=["everything", "box"]))
     assert accounted(cells["box"]) == (0, 4)
     assert len(cells["box"].tables["trials"]) == 4

@@ -19,7 +19,7 @@ from worlds import write_study
 from engine.errors import UserError
 from engine.files import exclusive_lock, replace_file
 from engine.pipeline.run import Outcome
-from engine.planning import read_study
+from engine.planning.ground import read_study
 from engine.runs import RunDir, driver_at_work, driver_lock, log_to_file
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -42,8 +42,11 @@ EVERYWHERE = {"0.0.0.0", "::"}
 """Addresses that listen to the whole network."""
 
 ALLOWED = {
-    ("engine/plain_yaml.py", "yaml.load"): "with its own loader, a SafeLoader that refuses more",
-    ("engine/tasks.py", "pickle.loads"): "a task of ours, between processes of one "
+    (
+        "engine/configuration/plain_yaml.py",
+        "yaml.load",
+    ): "with its own loader, a SafeLoader that refuses more",
+    ("engine/planning/tasks.py", "pickle.loads"): "a task of ours, between processes of one "
     "Ray cluster, whose own messages are pickles; never a file",
     ("engine/training/distributed.py", "pickle.loads"): "an event of ours, likewise",
 }

@@ -17,15 +17,15 @@ from engine.collection.population import OBJECT_COLUMNS
 from engine.collection.sampled import REF_COLUMNS, SampledUnit, SampledUnits
 from engine.configuration import validate
 from engine.evaluate import Evaluator
+from engine.evaluation.rows import CellRows, Row
 from engine.models.base import Candidates, Capabilities, Card, Embedding, EverythingMasks, Image
 from engine.models.fake import FakeConfig, FakeModel
 from engine.models.numerics import Numerics
-from engine.plan import UnitTask, make_plan
+from engine.planning.plan import UnitTask, make_plan
 from engine.prompts.base import Point, Prompt, Situation
 from engine.results.account import account
 from engine.results.check import check_table
 from engine.results.rows import part_tables
-from engine.rows import CellRows, Row
 from engine.study import EverythingParams, Jitter, Strategy, Study
 
 SIZE = 64

@@ -22,14 +22,14 @@ from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
 from engine.collection.sampled import SampledUnits
 from engine.errors import SamscopeError, kind_of
+from engine.evaluation.rows import TrialKey
+from engine.evaluation.scene import Scene, make_scene
 from engine.models.base import Model
 from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
 from engine.prompts.base import Box, Point, Prompt
 from engine.replay import Replayer
-from engine.rows import TrialKey
 from engine.runs import RunDir
-from engine.scene import Scene, make_scene
 from engine.study import Study
 
 log = logging.getLogger(__name__)

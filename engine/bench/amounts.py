@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.planning.tasks import Tasks
 from engine.results.manifest import FACTORS_MODEL
-from engine.tasks import Tasks
 
 NONE = "-"
 """Stands for no model, and for all strategies of one."""

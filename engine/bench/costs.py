@@ -24,9 +24,9 @@ from engine.bench.work import Work
 from engine.collection.reading import read_slices
 from engine.errors import UserError
 from engine.evaluate import Evaluator
+from engine.evaluation.rows import CellRows
 from engine.results.manifest import FACTORS_MODEL, FACTORS_STRATEGY
 from engine.results.rows import part_tables
-from engine.rows import CellRows
 from engine.study import Study
 
 Per = Literal["slice", "trial", "object"]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from engine.collection.contract import SlicePixels, SliceRef
 from engine.collection.reading import read_slices
-from engine.plan import Plan, UnitTask
+from engine.evaluation.scene import Scene, make_scene
+from engine.evaluation.trials import first_steps
+from engine.planning.plan import Plan, UnitTask
 from engine.prompts.base import Prompt
 from engine.prompts.sampling import even_indices
-from engine.scene import Scene, make_scene
 from engine.study import Strategy, Study
-from engine.trials import first_steps
 
 Mask = NDArray[np.bool_]
 

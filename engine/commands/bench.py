@@ -17,8 +17,8 @@ from engine.evaluate import Evaluator
 from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
 from engine.models.sam import SamModel
-from engine.plan import Plan
-from engine.planning import plan_study, read_study
+from engine.planning.ground import plan_study, read_study
+from engine.planning.plan import Plan
 from engine.stores import Place
 
 

@@ -19,7 +19,7 @@ from engine.identity import PROTOCOL_VERSION, file_sha256
 from engine.models.checkpoint_fit import looks_like
 from engine.models.checkpoints import read_checkpoint
 from engine.models.registry import model_names
-from engine.plan import algorithm_versions
+from engine.planning.plan import algorithm_versions
 from engine.results.export import printable
 
 FOR_TESTS = "fake"

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from engine.commands.say import out, say_untrained, table
 from engine.models.numerics import Numerics, numerics_of
-from engine.parity_sample import ModalityParity, ParitySample, comparable, measure_parity
-from engine.planning import plan_study, read_study
+from engine.parity.sample import ModalityParity, ParitySample, comparable, measure_parity
+from engine.planning.ground import plan_study, read_study
 from engine.stores import Place
 
 

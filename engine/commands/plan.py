@@ -8,17 +8,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.admission import projected
 from engine.bench.amounts import Amounts
 from engine.bench.costs import Costs, duration
 from engine.commands.say import count, out, say_untrained, table
 from engine.models.numerics import numerics_of
-from engine.plan import Plan
-from engine.planning import plan_study, read_study
+from engine.planning.admission import projected
+from engine.planning.ground import plan_study, read_study
+from engine.planning.plan import Plan
+from engine.planning.tasks import Column, Flags, Tasks
 from engine.results.manifest import FACTORS_MODEL
 from engine.results.parts import PartStore
 from engine.stores import Place
-from engine.tasks import Column, Flags, Tasks
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
 from engine.commands.say import out, problem
 from engine.errors import SamscopeError, UserError, kind_of, system_words
+from engine.evaluation.rows import TrialKey
 from engine.models.base import Model
 from engine.models.numerics import deterministic_cpu, numerics_of
 from engine.models.registry import load_model
@@ -26,7 +27,6 @@ from engine.replay import Replayer
 from engine.results.manifest import slug
 from engine.results.publish import POINTER
 from engine.results.query import connect, database_of
-from engine.rows import TrialKey
 from engine.runs import RunDir, working_folder
 from engine.stores import ObjectStore, Place, below
 from engine.study import Study

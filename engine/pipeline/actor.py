@@ -15,6 +15,7 @@ from engine.collection.checksum import data_sha256
 from engine.collection.contract import SlicePixels
 from engine.errors import CorruptDataError, SamscopeError, UserError, text_of
 from engine.evaluate import Evaluator, fail_cells
+from engine.evaluation.rows import CellRows
 from engine.models.base import Card, Model
 from engine.models.numerics import Numerics, deterministic_cpu, numerics_of
 from engine.models.registry import load_model
@@ -31,11 +32,10 @@ from engine.pipeline.receipt import (
     stopped_receipt,
 )
 from engine.pipeline.watchdog import Watchdog
-from engine.plan import UnitTask, algorithm_versions, columns_of, under
+from engine.planning.plan import UnitTask, algorithm_versions, columns_of, under
 from engine.results.attempts import Attempt, begin, forget
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
-from engine.rows import CellRows
 from engine.runs import fence_of, logs_of
 from engine.stores import place_of
 from engine.study import Study

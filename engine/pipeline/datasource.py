@@ -16,7 +16,7 @@ from ray.data.block import BlockMetadata
 from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.errors import RemoteError, kind_of, text_of
-from engine.tasks import Tasks, UnitTask
+from engine.planning.tasks import Tasks, UnitTask
 
 _ARRAYS = pa.list_(
     pa.struct(

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 
 from engine.pipeline.tally import Pace
-from engine.tasks import Tasks
+from engine.planning.tasks import Tasks
 
 log = logging.getLogger(__name__)
 

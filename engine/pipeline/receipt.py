@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
-from engine.rows import CellRows
+from engine.evaluation.rows import CellRows
 
 _LOST = pa.struct([pa.field("worker", pa.string()), pa.field("how", pa.string())])
 

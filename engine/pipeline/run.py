@@ -14,10 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 import engine
-from engine.admission import admit, memory_of, projected
 from engine.models.numerics import numerics_of, torch_device
-from engine.parity_gate import hold_to_bound
-from engine.parity_sample import measure_parity
+from engine.parity.gate import hold_to_bound
+from engine.parity.sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
     actor_count,
@@ -31,15 +30,16 @@ from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
 from engine.pipeline.stream import stream
 from engine.pipeline.uploads import sent_along
-from engine.plan import Plan, algorithm_versions
-from engine.planning import Planning, lay_ground, read_study
+from engine.planning.admission import admit, memory_of, projected
+from engine.planning.ground import Planning, lay_ground, read_study
+from engine.planning.plan import Plan, algorithm_versions
+from engine.planning.tasks import Flags, Tasks
 from engine.results.attempts import at_work, forget_all
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import Hold, RunDir, driver_lock, finalise, log_to_file, working_folder
 from engine.stores import Place, Store
 from engine.study import Runtime
-from engine.tasks import Flags, Tasks
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ray.data import ActorPoolStrategy
 from engine.errors import RemoteError
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import ZarrUnits
-from engine.tasks import Tasks
+from engine.planning.tasks import Tasks
 
 
 def stream(

@@ -15,6 +15,7 @@ from model_samples import MINIATURE, smooth_image
 from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor
 
+from engine.evaluation.trials import _decode
 from engine.models import image_encoder
 from engine.models.image_encoder import ImageEncoder, cut, in_batches, joined
 from engine.models.network import NetworkConfig, empty_network
@@ -28,7 +29,6 @@ from engine.models.relative_attention import (
 from engine.models.sam import SamModel
 from engine.prompts.base import Point, Prompt
 from engine.study import EverythingParams
-from engine.trials import _decode
 
 EQUAL = 1e-5
 """Of the largest value."""

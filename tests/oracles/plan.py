@@ -10,10 +10,10 @@ from engine.collection.sampled import SampledUnit
 from engine.identity import PROTOCOL_VERSION, fingerprint
 from engine.models.base import Card
 from engine.models.numerics import Numerics
-from engine.plan import algorithm_versions
+from engine.planning.plan import algorithm_versions
+from engine.planning.tasks import PlannedCell, UnitTask
 from engine.results.manifest import Cell
 from engine.study import Strategy, Study
-from engine.tasks import PlannedCell, UnitTask
 
 _WORDS = (
     "name", "architecture", "trained_on", "trained_subjects", "parameters", "untrained",

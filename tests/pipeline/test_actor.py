@@ -20,6 +20,7 @@ from engine.collection.contract import SlicePixels
 from engine.collection.reading import read_slices
 from engine.errors import SamscopeError
 from engine.evaluate import Evaluator
+from engine.evaluation.rows import CellRows
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor, load_models
 from engine.pipeline.cluster import connected
@@ -27,13 +28,12 @@ from engine.pipeline.datasource import read_unit
 from engine.pipeline.receipt import RECEIPT
 from engine.pipeline.run import _coverage
 from engine.pipeline.stream import stream
-from engine.plan import UnitTask, algorithm_versions
-from engine.planning import Planning, plan_study, read_study
+from engine.planning.ground import Planning, plan_study, read_study
+from engine.planning.plan import UnitTask, algorithm_versions
 from engine.results.attempts import FOLDER, Attempt, at_work, begin, forget_all, of_unit
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
-from engine.rows import CellRows
 from engine.runs import RunDir, finalise
 from engine.study import Runtime
 

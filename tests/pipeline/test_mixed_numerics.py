@@ -20,7 +20,7 @@ from engine.analysis import run as ask
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import read_unit
-from engine.planning import Planning, plan_study, read_study
+from engine.planning.ground import Planning, plan_study, read_study
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.query import connect, run_sql

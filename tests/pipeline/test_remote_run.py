@@ -25,7 +25,7 @@ from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import read_unit
 from engine.pipeline.run import run_study
 from engine.pipeline.uploads import sent_along
-from engine.planning import Planning, plan_study, read_study
+from engine.planning.ground import Planning, plan_study, read_study
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
 from engine.runs import RunDir, driver_lock, working_folder

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.identity import case_id, entity_id, fingerprint, object_id, slice_id
+from engine.planning.tasks import PlannedCell
 from engine.results.parts import Cell, PartStore
 from engine.results.record import PLANNED, PlanSummary, RunRecord
 from engine.results.rows import part_tables
 from engine.study import JitterLevel, Strategy, Study
-from engine.tasks import PlannedCell
 
 Row = dict[str, Any]
 

@@ -14,12 +14,12 @@ from results.synthetic import SKIPPED, Row, Synthetic, cell_table, identity_of, 
 
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.errors import CorruptDataError, UserError
+from engine.planning.tasks import PlannedCell
 from engine.results import check
 from engine.results.build import VIEWS, view_sql
 from engine.results.coverage import read_coverage
 from engine.results.finite import refuse_nan
 from engine.results.query import connect, run_sql
-from engine.tasks import PlannedCell
 
 KEY = ("object_id", "model", "strategy", "jitter_lo", "jitter_hi", "trial", "step", "selection")
 

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from results.synthetic import Synthetic, cell_table, identity_of, make, run_record, study
 
+from engine.planning.tasks import PlannedCell
 from engine.results import extend
 from engine.results.manifest import Cell
 from engine.results.parts import PartStore
 from engine.results.query import connect, query, run_sql
-from engine.tasks import PlannedCell
 
 ANEW = "built anew"
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.configuration.explain import Location, dotted, explain, required, short
+from engine.configuration.plain_yaml import read_plain
 from engine.errors import UserError
-from engine.explain import Location, dotted, explain, required, short
-from engine.plain_yaml import read_plain
 
 M = TypeVar("M", bound="Frozen")
 

@@ -12,7 +12,7 @@ from typing import Any
 from engine.collection.contract import ObjectRef
 from engine.errors import kind_of, text_of
 from engine.models.base import SINGLE, Card
-from engine.plan import PlannedCell
+from engine.planning.plan import PlannedCell
 from engine.prompts.base import Prompt
 from engine.scoring.rows import SelectionRow, failed_selections
 from engine.study import Strategy, Study

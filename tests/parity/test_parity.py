@@ -18,18 +18,18 @@ from engine.cli import run
 from engine.collection.ingest import ingest_cases
 from engine.collection.reading import read_slices
 from engine.errors import SamscopeError
+from engine.evaluation.scene import make_scene
+from engine.evaluation.trials import Answer
 from engine.models import load_model
 from engine.models.base import Candidates
 from engine.models.numerics import numerics_of
 from engine.models.plain import PlainAnswer, PlainSam
 from engine.models.sam import SamModel
-from engine.parity import TrialParity, compare, compare_trial
-from engine.planning import plan_study, read_study
+from engine.parity.compare import TrialParity, compare, compare_trial
+from engine.planning.ground import plan_study, read_study
 from engine.prompts.base import Box, Prompt
-from engine.scene import make_scene
 from engine.scoring.counts import TruthRegion
 from engine.study import ModelChoice
-from engine.trials import Answer
 
 STUDY = """\
 name: toy

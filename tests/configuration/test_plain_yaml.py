@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from engine.plain_yaml import MOST_WORDS, read_plain
+from engine.configuration.plain_yaml import MOST_WORDS, read_plain
 
 
 def test_plain_data() -> None:

@@ -22,11 +22,11 @@ from engine.errors import UserError
 from engine.identity import PROTOCOL_VERSION, canonical_json
 from engine.models.base import Card
 from engine.models.numerics import Numerics
+from engine.planning.tasks import Column, Flags, PlannedCell, Tasks, UnitTask
+from engine.planning.unit_data import data_fingerprints
 from engine.results.manifest import FACTORS_MODEL, FACTORS_STRATEGY, Cell, Manifest
 from engine.scoring import factors as factors_room
 from engine.study import Strategy, Study
-from engine.tasks import Column, Flags, PlannedCell, Tasks, UnitTask
-from engine.unit_data import data_fingerprints
 
 __all__ = ["Plan", "PlannedCell", "UnitTask", "algorithm_versions", "check_capability", "make_plan"]
 

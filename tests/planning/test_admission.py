@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from worlds import toy_collection, write_study
 
-from engine import admission
-from engine.admission import admit, container_limit, memory_of, projected
 from engine.cli import run
 from engine.errors import UserError
 from engine.models.memory import Projection
 from engine.models.numerics import numerics_of
-from engine.planning import plan_study, read_study
+from engine.planning import admission
+from engine.planning.admission import admit, container_limit, memory_of, projected
+from engine.planning.ground import plan_study, read_study
 
 STUDY = """\
 name: toy

@@ -22,11 +22,11 @@ from engine.configuration import validate
 from engine.errors import UserError
 from engine.models.base import Capabilities, Card
 from engine.models.numerics import Numerics
-from engine.plan import Plan, factors_column, make_plan, scored_column
+from engine.planning.plan import Plan, factors_column, make_plan, scored_column
+from engine.planning.tasks import Flags, UnitTask
+from engine.planning.unit_data import data_fingerprints
 from engine.results.manifest import Cell
 from engine.study import Study
-from engine.tasks import Flags, UnitTask
-from engine.unit_data import data_fingerprints
 
 Cells = set[tuple[str, str]]
 
@@ -139,7 +139,7 @@ SLICE_CHANGES: list[tuple[str, Any, Cells]] = [
 ]
 
 VERSIONS = [
-    ("engine.plan.PROTOCOL_VERSION", ALL),
+    ("engine.planning.plan.PROTOCOL_VERSION", ALL),
     ("engine.collection.intensity.ALGORITHM_VERSION", ALL),
     ("engine.prompts.ALGORITHM_VERSION", SCORED),
     ("engine.models.ALGORITHM_VERSION", SCORED),
@@ -363,7 +363,7 @@ def test_plan_equals_the_eager_oracle(
     units: list[SampledUnit], data: st.DataObject, block: int
 ) -> None:
     made = validate(BASE, Study, "study", where="test")
-    with mock.patch("engine.unit_data._BLOCK_UNITS", block):
+    with mock.patch("engine.planning.unit_data._BLOCK_UNITS", block):
         plan = make_plan(made, sampled(*units), CARDS, NUMERICS)
     expected = oracle.plan(made, units, CARDS, NUMERICS)
     assert list(plan.units) == expected

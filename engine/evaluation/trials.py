@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.evaluation.scene import Scene, Target
 from engine.masks import Masks, on_host
 from engine.models.base import Embedding, Model
 from engine.models.numerics import Numerics, out_of_memory, prompt_batches
 from engine.prompts.base import Prompt
 from engine.prompts.situations import PreparedSituation, next_step, situations_of
 from engine.prompts.strategies import prompter
-from engine.scene import Scene, Target
 from engine.study import Strategy, Study
 
 SMALLER_BATCH = "smaller_batch"

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import SamscopeError
+from engine.evaluation.scene import Scene
+from engine.evaluation.trials import Answer, answer, batches, first_steps
 from engine.masks import on_host
 from engine.models.numerics import Numerics
 from engine.models.plain import PlainAnswer, PlainSam
 from engine.models.sam import SamModel
-from engine.scene import Scene
 from engine.scoring.counts import TruthRegion
 from engine.scoring.selection import select
 from engine.study import Study
-from engine.trials import Answer, answer, batches, first_steps
 
 PREDICTED_IOU_SLACK = 1e-4
 """Two predicted IoUs nearer than this may be told apart differently."""

@@ -13,15 +13,15 @@ from engine.analysis.bootstrap import interval
 from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
 from engine.errors import SamscopeError, UserError
+from engine.evaluation.scene import make_scene
 from engine.models.network import SamConfig
 from engine.models.numerics import Numerics
 from engine.models.plain import PlainSam
 from engine.models.registry import load_model, read_config
 from engine.models.sam import SamModel
-from engine.parity import TrialParity, compare
-from engine.planning import Planning
+from engine.parity.compare import TrialParity, compare
+from engine.planning.ground import Planning
 from engine.prompts.sampling import even_indices
-from engine.scene import make_scene
 from engine.stores import Place
 from engine.study import ModelChoice, Study
 

@@ -14,9 +14,9 @@ from engine.cli import run
 from engine.collection.ingest import ingest_cases
 from engine.errors import UserError
 from engine.models.numerics import numerics_of
-from engine.parity_gate import OBJECTS, SLICES, hold_to_bound, stored_parity
-from engine.parity_sample import ModalityParity, ParitySample, comparable, measure_parity
-from engine.planning import Planning, plan_study, read_study
+from engine.parity.gate import OBJECTS, SLICES, hold_to_bound, stored_parity
+from engine.parity.sample import ModalityParity, ParitySample, comparable, measure_parity
+from engine.planning.ground import Planning, plan_study, read_study
 from engine.study import ModelChoice
 
 STUDY = """\

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from engine.errors import UserError
-from engine.models.base import SINGLE, Embedding, EverythingMasks, Model
-from engine.models.numerics import Numerics
-from engine.prompts.base import Prompt
-from engine.rows import CellRows, TrialKey, fail_object, failed_row, selection_names, trial_row
-from engine.scene import Scene, Target
-from engine.scoring.everything import EverythingScorer
-from engine.scoring.rows import EverythingScores, TrialScores
-from engine.scoring.score import score_batch
-from engine.study import EverythingParams, Strategy, Study
-from engine.trials import (
+from engine.evaluation.rows import (
+    CellRows,
+    TrialKey,
+    fail_object,
+    failed_row,
+    selection_names,
+    trial_row,
+)
+from engine.evaluation.scene import Scene, Target
+from engine.evaluation.trials import (
     SMALLER_BATCH,
     Answer,
     Step,
@@ -28,6 +28,13 @@ from engine.trials import (
     first_steps,
     following_step,
 )
+from engine.models.base import SINGLE, Embedding, EverythingMasks, Model
+from engine.models.numerics import Numerics
+from engine.prompts.base import Prompt
+from engine.scoring.everything import EverythingScorer
+from engine.scoring.rows import EverythingScores, TrialScores
+from engine.scoring.score import score_batch
+from engine.study import EverythingParams, Strategy, Study
 
 
 @dataclass(frozen=True, eq=False)

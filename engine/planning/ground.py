@@ -15,7 +15,7 @@ from engine.configuration import load_yaml
 from engine.models.base import Card
 from engine.models.numerics import Numerics
 from engine.models.registry import describe
-from engine.plan import Plan, check_capability, make_plan
+from engine.planning.plan import Plan, check_capability, make_plan
 from engine.stores import Place
 from engine.study import Study
 

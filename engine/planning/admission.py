@@ -12,7 +12,7 @@ from engine.errors import UserError
 from engine.models.memory import Projection, Workload, project
 from engine.models.numerics import torch_device
 from engine.models.registry import KINDS, request
-from engine.planning import Planning
+from engine.planning.ground import Planning
 from engine.study import ModelChoice, PointsParams, Strategy
 
 SHARE = 0.95

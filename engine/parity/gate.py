@@ -16,8 +16,8 @@ from typing import Any
 from engine.errors import UserError
 from engine.files import replace_file
 from engine.identity import fingerprint
-from engine.parity_sample import ModalityParity, ParitySample, comparable, measure_parity
-from engine.planning import Planning
+from engine.parity.sample import ModalityParity, ParitySample, comparable, measure_parity
+from engine.planning.ground import Planning
 from engine.study import ModelChoice
 
 log = logging.getLogger(__name__)
