@@ -635,17 +635,21 @@ def train(
 
 @app.command()
 def info(
-    checkpoint: Annotated[
-        Path | None, typer.Argument(help="A checkpoint; without one: this installation.")
+    asked: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A checkpoint, or the name of a built-in model; without one: this installation.",
+        ),
     ] = None,
 ) -> int:
-    """What a checkpoint holds, or what this installation has.
+    """What a checkpoint holds, what a built-in model is, or what this installation has.
 
     Example: `samscope info sam_vit_b_01ec64.pth`
     """
     from engine.commands.info import info_command
 
-    return info_command(checkpoint)
+    return info_command(asked)
 
 
 def _plain(text: str) -> str:

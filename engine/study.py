@@ -172,7 +172,7 @@ class Jitter(Frozen):
                 "the first jitter level must be [0, 0]: the others are compared with it",
                 got=f"[{levels[0].lo}, {levels[0].hi}] first",
                 expected="[0, 0] before the other levels",
-                remedy="write levels: [[0, 0], ...]",
+                remedy=f"write levels: {[[0, 0], *([one.lo, one.hi] for one in levels)]}",
             )
         return levels
 
@@ -337,6 +337,7 @@ class Study(Frozen):
             if twice:
                 raise UserError(
                     f"{kind} '{twice[0]}' is declared twice",
+                    got=", ".join(names),
                     expected="a name of its own for each: it is the key in every table",
                     remedy="rename one of the two, or take it out",
                 )
@@ -348,8 +349,8 @@ class Study(Frozen):
                         f"model '{model.name}' names strategy '{name}', "
                         "which the study does not declare",
                         got=name,
-                        expected="one of the study's strategies",
-                        remedy=nearest(name, known),
+                        expected=f"one of the study's strategies: {', '.join(sorted(known))}",
+                        remedy=f"{nearest(name, known)}; or add it to the study's strategies",
                     )
         return self
 

@@ -13,6 +13,8 @@ from dashboards.gallery import GalleryItem
 from engine.cli import app, run
 from engine.commands.report import _file_name, _keep
 from engine.errors import UserError
+from engine.models.registry import CONFIGS, describe
+from engine.study import ModelChoice
 
 VERBS = (
     "demo", "ingest", "validate", "parity", "bench", "plan", "evaluate", "status", "sql", "ask",
@@ -96,6 +98,27 @@ def test_info_speaks_of_no_study_and_hides_what_is_for_tests(
     said = capsys.readouterr().err
     assert "study" not in said
     assert "got: no such file" in said
+
+
+def test_info_names_weights_as_a_run_does(capsys: pytest.CaptureFixture[str]) -> None:
+    weights = describe(ModelChoice(name="mine", model="tiny")).weights_sha256
+    for asked in ("tiny", str(CONFIGS.parent / "trained" / "tiny.safetensors")):
+        assert run(["info", asked]) == 0
+        assert f"weights sha256       {weights}" in capsys.readouterr().out
+    assert run(["info", "vit_b"]) == 0
+    assert "random, from a seed" in capsys.readouterr().out
+
+
+def test_info_of_a_folder_says_who_knows_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["info", str(tmp_path)]) == 2
+    assert "samscope status" in capsys.readouterr().err
+
+
+def test_questions_are_those_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ask", str(tmp_path / "nowhere")]) == 2
+    assert "this is not a run directory" in capsys.readouterr().err
 
 
 def test_help_says_the_exit_codes_and_names_a_study_that_is_there(

@@ -125,7 +125,7 @@ def test_a_missing_field_and_further_problems() -> None:
     assert caught.value.remedy == "did you mean 'models'?"
     with pytest.raises(UserError) as caught:
         validate({**raw, "seed": "x"}, Study, "study", where="s.yaml")
-    also = "  also: field 'seed' must be a whole number"
+    also = "  also: field 'seed' must be a whole number: write it without quotes or units, as in 3"
     assert caught.value.remedy == f"did you mean 'models'?\n{also}"
 
 

@@ -47,12 +47,13 @@ _NARROW = """
 
 
 _PICKS_IN_VIEW = """
-    DROP TABLE IF EXISTS temp.expected_scores;
     CREATE TEMP TABLE expected_scores AS FROM expected_scores WHERE {where}"""
 
 PICK_BY_PICK = frozenset({"factors", "factor_bins"})
 """Questions that take as long as there are models, strategies and selections: under filters on
 objects they are asked about those alone that the view lets through."""
+
+_NOT_KEPT = object()
 
 _KEPT_FILTERS = 3
 """Filters on objects whose narrower tables are kept."""
@@ -80,10 +81,12 @@ class RunData:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # of answers; the next is taken within it, not around it
+        self._narrow_lock = threading.RLock()
+        self._open_lock = threading.Lock()
         self._open: tuple[Path, duckdb.DuckDBPyConnection] | None = None
         self._answers: OrderedDict[tuple[object, ...], Any] = OrderedDict()
-        self._narrow: OrderedDict[object, duckdb.DuckDBPyConnection] = OrderedDict()
+        self._narrow: OrderedDict[tuple[Path, Filters], duckdb.DuckDBPyConnection] = OrderedDict()
         self.choices()  # a run that cannot be shown is refused before the first page
 
     @property
@@ -98,8 +101,7 @@ class RunData:
         With filters it is one for all who ask under them, one at a time; else one's own.
         """
         if view is not None and view.objects:
-            # kept tables and the database they are of change together
-            with self._lock:
+            with self._narrow_lock:
                 yield self._narrowed(view)
             return
         _, root = self._database()
@@ -155,12 +157,12 @@ class RunData:
 
     def close(self) -> None:
         """Let go of the database; it is opened again when something is asked."""
-        with self._lock:
+        with self._open_lock:
             self._forget()
 
     def _database(self) -> tuple[Path, duckdb.DuckDBPyConnection]:
         newest = self.newest
-        with self._lock:
+        with self._open_lock:
             if self._open is None or self._open[0] != newest:
                 try:
                     root = duckdb.connect(str(newest), read_only=True, config=SEALED)
@@ -178,34 +180,40 @@ class RunData:
         self._narrow.clear()
 
     def _narrowed(self, view: View) -> duckdb.DuckDBPyConnection:
-        _, root = self._database()
-        if view.objects not in self._narrow:
-            made = root.cursor()
-            made.execute(_NARROW.format(where=_where(view.objects)))
-            self._narrow[view.objects] = made
-            if len(self._narrow) > _KEPT_FILTERS:
-                self._narrow.popitem(last=False)
-        self._narrow.move_to_end(view.objects)
-        return self._narrow[view.objects]
+        database, root = self._database()
+        key = (database, view.objects)
+        found = self._narrow.pop(key, None)
+        if found is None:
+            found = root.cursor()
+            found.execute(_NARROW.format(where=_where(view.objects)))
+        self._narrow[key] = found  # the last to be let go of
+        if len(self._narrow) > _KEPT_FILTERS:
+            self._narrow.popitem(last=False)
+        return found
 
     def once(self, key: tuple[object, ...], make: Callable[[], Any]) -> Any:
         """What `make` makes of the newest database; made the first time, then kept."""
         database, _ = self._database()
         with self._lock:  # one question at a time: they use all threads anyway
             place = (database, *key)
-            if place not in self._answers:
-                self._answers[place] = make()
-                if len(self._answers) > _KEPT_ANSWERS:
-                    self._answers.popitem(last=False)
-            return self._answers[place]
+            if (kept := self._answers.get(place, _NOT_KEPT)) is not _NOT_KEPT:
+                return kept
+            made = self._answers[place] = make()
+            if len(self._answers) > _KEPT_ANSWERS:
+                self._answers.popitem(last=False)
+            return made
 
     def _ask(self, name: str, view: View, picks: Filters) -> pa.Table:
         with self.connection(view) as connection:
             if not view.objects:
                 return run(connection, name)
-            connection.execute(_PICKS_IN_VIEW.format(where=_where(picks)))
-            # the answer that is kept is about all objects
-            return answer_now(connection, QUESTIONS[name])
+            try:
+                if picks:
+                    connection.execute(_PICKS_IN_VIEW.format(where=_where(picks)))
+                # the answer that is kept is about all objects
+                return answer_now(connection, QUESTIONS[name])
+            finally:
+                connection.execute("DROP TABLE IF EXISTS temp.expected_scores")
 
     def _seen(self, view: View) -> dict[str, tuple[int, int]]:
         with self.connection(view) as connection:

@@ -102,7 +102,7 @@ def interval_of_sums(
 def ends(values: Floats) -> tuple[float, float]:
     """The 2.5 and 97.5 percentiles of one value or more, linear between neighbours.
 
-    Bit for bit those of `np.percentile`, whose preparations take longer than a thousand values.
+    Equal to those of `np.percentile`, whose preparations take longer than a thousand values.
     """
     ordered, last = np.sort(values), len(values) - 1
     return _at(ordered, 0.025 * last), _at(ordered, 0.975 * last)

@@ -11,7 +11,7 @@ from engine.collection import template
 from engine.collection.lookup import Tables, Told
 from engine.collection.raw_folder import RawFolder, as_folder, files_below
 from engine.collection.reasons import reason
-from engine.collection.recipe import LabelSource, Recipe, Series
+from engine.collection.recipe import UNKNOWN, LabelSource, Recipe, Series
 from engine.errors import CaseRefusedError, UserError
 
 Fields = dict[str, str]
@@ -93,7 +93,11 @@ def find_cases(recipe: Recipe, raw_dir: Path | RawFolder) -> list[CaseSpec]:
         raise UserError(
             "the raw folder does not exist",
             where=folder.where,
-            remedy=f"fetch {recipe.dataset} from {recipe.source}",
+            got="no such folder",
+            expected=f"the files of {recipe.dataset}",
+            remedy="check the path"
+            if recipe.source == UNKNOWN
+            else f"check the path, or fetch {recipe.dataset} from {recipe.source}",
         )
     found = [
         (number, match)

@@ -22,6 +22,7 @@ class CaseReport:
     """What became of one found case.
 
     Attributes:
+        raw_case: name of the raw case, which a recipe's `skip` uses.
         case: name; of a 4-D file, the name of one frame.
         image: path of its file in the raw folder.
         status: `ok`, `excluded` (by rule) or `refused` (an error to repair).
@@ -30,6 +31,7 @@ class CaseReport:
         n_slices, structures: of an `ok` case.
     """
 
+    raw_case: str
     case: str
     image: str
     status: str
@@ -101,17 +103,19 @@ def _reports(recipe: Recipe, spec: CaseSpec, folder: RawFolder) -> Iterator[Case
     except CaseRefusedError as error:
         by_rule = error.code in REASONS and REASONS[error.code].by_rule
         status = "excluded" if by_rule else "refused"
-        yield CaseReport(spec.case, spec.image, status, error.code, str(error))
+        yield CaseReport(spec.case, spec.case, spec.image, status, error.code, str(error))
         return
     for case in cases:
         if not case.meaning:
             detail = REASONS["empty_case"].meaning
-            yield CaseReport(case.case, spec.image, "excluded", "empty_case", detail)
+            yield CaseReport(spec.case, case.case, spec.image, "excluded", "empty_case", detail)
             continue
         structures = tuple(dict.fromkeys(label.structure for label in case.meaning))
         size = " x ".join(map(str, case.image.shape))
         detail = f"{case.plane} {size} {case.image.dtype}, {len(case.meaning)} objects"
-        yield CaseReport(case.case, spec.image, "ok", None, detail, len(case.image), structures)
+        yield CaseReport(
+            spec.case, case.case, spec.image, "ok", None, detail, len(case.image), structures
+        )
 
 
 __all__ = [

@@ -23,6 +23,9 @@ Plane = Literal["axial", "coronal", "sagittal"]
 LabelKind = Literal["values", "colours", "mask", "instances", "objects"]
 Meant = tuple[int, ...] | tuple[Colour, ...] | tuple[str, ...]
 
+UNKNOWN = "unknown"
+"""Stands in a proposed recipe where a look at the files could not tell."""
+
 _AXIS_OF = {"L": "L", "R": "L", "P": "P", "A": "P", "S": "S", "I": "S"}
 
 

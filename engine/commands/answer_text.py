@@ -114,7 +114,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.{DIGITS}g}" if 0 < abs(value) < 1e-4 else f"{value:.{_places(value)}f}"
+        return f"{value:.{DIGITS}g}" if 0 < abs(value) < 1e-3 else f"{value:.{_places(value)}f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

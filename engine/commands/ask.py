@@ -18,6 +18,7 @@ from engine.errors import UserError
 from engine.files import make_folder
 from engine.results.export import export
 from engine.results.query import connect
+from engine.runs import RunDir
 from engine.stores import Place
 
 ALL = "all"
@@ -33,6 +34,7 @@ def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | N
             question.
     """
     if question is None and folder is None:
+        RunDir.open(run_dir)
         width = max(map(len, QUESTIONS))
         for known in QUESTIONS.values():
             out(f"{known.name:{width}}  {known.words}")

@@ -1,10 +1,11 @@
-"""`samscope info`: what a checkpoint holds, or what this installation has."""
+"""`samscope info`: what a checkpoint holds, or a built-in model, or this installation."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +16,16 @@ import torch
 import engine
 from engine.collection.raw import recipe_names
 from engine.commands.say import out
+from engine.errors import UserError
 from engine.identity import PROTOCOL_VERSION, file_sha256
 from engine.models.checkpoint_fit import looks_like
-from engine.models.checkpoints import read_checkpoint
-from engine.models.registry import model_names
+from engine.models.checkpoints import Checkpoint, read_checkpoint
+from engine.models.network import SamConfig
+from engine.models.registry import describe, model_names, read_config
+from engine.models.weights import weights_sha256
 from engine.planning.plan import algorithm_versions
 from engine.results.export import printable
+from engine.study import ModelChoice
 
 FOR_TESTS = "fake"
 """A model without a network; no one wants its numbers."""
@@ -31,11 +36,44 @@ _LONGEST_S = 10**9
 _PARTS = ("torch", "ray", "zarr", "duckdb", "numpy", "segment-anything")
 
 
-def info_command(checkpoint: Path | None) -> int:
-    """Print facts, one a line."""
-    for name, value in _installation() if checkpoint is None else _checkpoint(checkpoint):
+def info_command(asked: Path | None) -> int:
+    """Print facts, one a line, about a checkpoint, a built-in model or this installation.
+
+    Raises:
+        UserError: it is a folder, or a file that is no checkpoint.
+    """
+    for name, value in _facts(asked):
         out(printable(f"{name:{_WIDTH}} {value}".rstrip()))
     return 0
+
+
+def _facts(asked: Path | None) -> list[tuple[str, object]]:
+    if asked is None:
+        return _installation()
+    if asked.is_dir():
+        raise UserError(
+            "this is no checkpoint",
+            where=str(asked),
+            got="a folder",
+            expected="a file of weights, or the name of a built-in model",
+            remedy="of a collection: `samscope datasets`; of a run: `samscope status`",
+        )
+    if str(asked) in model_names() and not asked.exists():
+        return _model(str(asked))
+    return _checkpoint(asked)
+
+
+def _model(name: str) -> list[tuple[str, object]]:
+    card = describe(ModelChoice(name=name, model=name))
+    return [
+        ("model", name),
+        ("weights", "random, from a seed: give a checkpoint" if card.untrained else "built in"),
+        ("weights sha256", card.weights_sha256),
+        ("parameters", f"{card.parameters:,}"),
+        ("input size", f"{card.input_size} px"),
+        ("prompts", ", ".join(k for k, can in asdict(card.capabilities).items() if can is True)),
+        ("trained on", _short(card.trained_on)),
+    ]
 
 
 def _installation() -> list[tuple[str, object]]:
@@ -61,12 +99,21 @@ def _checkpoint(path: Path) -> list[tuple[str, object]]:
         ("file", path),
         ("bytes", path.stat().st_size),
         ("sha256", file_sha256(path)),
+        *_as_in_tables(checkpoint, like),
         ("architecture", checkpoint.architecture or "not stated in the file"),
         ("looks like", like or "no built-in model"),
         ("tensors", len(checkpoint.state)),
         ("parameters", f"{sum(tensor.numel() for tensor in tensors):,}"),
         *_meta(checkpoint.meta),
     ]
+
+
+def _as_in_tables(checkpoint: Checkpoint, like: str | None) -> Iterator[tuple[str, object]]:
+    """The hash by which a run names the weights: of the tensors, however their file is written."""
+    config = None if like is None else read_config(like)
+    if isinstance(config, SamConfig):
+        found = weights_sha256(config.network, checkpoint.state)
+        yield "weights sha256", f"{found}, as in the table `models`"
 
 
 def _meta(meta: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

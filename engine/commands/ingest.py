@@ -89,7 +89,7 @@ def validate_command(recipe: str, raw_dir: Place) -> int:
     unmet = set(opened.skip)
     for check in validate(opened, raw_folder_of(raw_dir)):
         cases += 1
-        unmet.discard(check.case)
+        unmet.discard(check.raw_case)
         if check.status == "ok":
             out(f"ok       {check.case}: {check.detail}")
         elif check.status == "excluded":

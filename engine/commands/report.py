@@ -86,7 +86,7 @@ def gallery(run: RunDir) -> Iterator[GalleryItem]:
         try:
             if name not in models:
                 models[name] = load_model(study.model(name), "cpu", study.precision)
-            replayer = _replayer(run, study, models[name], refs[slice_id])
+            replayer = _replayer(run, study, models[name], _found(refs, slice_id, run))
             for place in places:
                 drawn[place] = _picture(study, replayer, picks[place])
         except Exception as error:  # whatever a model raises: the report goes on without it
@@ -152,6 +152,16 @@ def _by_slice(picks: Sequence[Pick]) -> dict[tuple[str, str], list[int]]:
 
 def _slices_of(run: RunDir, study: Study, wanted: set[str]) -> dict[str, SliceRef]:
     return sample_units(Catalog.open(run.collection), study).units.find(wanted)
+
+
+def _found(refs: Mapping[str, SliceRef], slice_id: str, run: RunDir) -> SliceRef:
+    if slice_id not in refs:
+        raise SamscopeError(
+            "the collection no longer has this slice",
+            where=str(run.collection),
+            remedy="ingest its case again, as it was",
+        )
+    return refs[slice_id]
 
 
 def _replayer(run: RunDir, study: Study, model: Model, ref: SliceRef) -> Replayer:

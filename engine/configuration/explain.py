@@ -94,8 +94,9 @@ def explain(
     words = _say(first, kind)
     remedy = words.remedy or f"change {dotted(first.at) or 'the file'} accordingly"
     for other in problems[1:]:
-        what, place = _say(other, kind).what, dotted(other.at)
-        remedy += f"\n  also: {what}" + ("" if place in what else f" (at {place})")
+        also, place = _say(other, kind), dotted(other.at)
+        remedy += f"\n  also: {also.what}" + ("" if place in also.what else f" (at {place})")
+        remedy += f": {also.remedy}" if also.remedy else ""
     return UserError(
         f"invalid {kind}: {words.what}",
         where=f"{where}, field {dotted(first.at)}" if first.at else where,
@@ -170,7 +171,7 @@ def _say(problem: _Problem, kind: str) -> _Words:
     form, field = problem.type, f"field '{dotted(problem.at)}'"
     cause = problem.context.get("error")
     if isinstance(cause, SamscopeError):
-        got = None if cause.got is None else str(cause.got)
+        got = None if cause.got is None else _cut(str(cause.got))
         expected = None if cause.expected is None else str(cause.expected)
         return _Words(cause.what, expected, cause.remedy, got)
     if form == "value_error":
@@ -227,8 +228,11 @@ def _rewrite(problem: _Problem) -> str:
         return f"write it in brackets: [{value}]"
     if problem.type.startswith("string") and isinstance(value, str | int | float):
         return f'put it in quotes: "{value}"'
-    if problem.type.startswith(("model", "dict")):
-        return "write it as {field: value}"
+    if problem.type.startswith("model"):
+        first = next(iter(_fields_inside(problem)), "field")
+        return f"write its fields in braces: {problem.last}: {{{first}: ...}}"
+    if problem.type.startswith("dict"):
+        return f"write it as {{{_description(problem) or 'name: value'}}}"
     return "write it without quotes or units, as in 3" if isinstance(value, str) else "correct it"
 
 
@@ -296,9 +300,14 @@ def _description(problem: _Problem) -> str:
 def _inner_fields(problem: _Problem) -> str:
     if not problem.type.startswith("model"):
         return ""
+    return "fields such as " + ", ".join(_fields_inside(problem))
+
+
+def _fields_inside(problem: _Problem) -> list[str]:
+    """Fields of the models that could stand where the problem is."""
     inner = list(_models_in(problem.info.annotation)) if problem.info else list(problem.models)
     chosen = [m for m in inner if _kind_of(m) == problem.chosen] or inner
-    return "fields such as " + ", ".join(dict.fromkeys(n for m in chosen for n in m.model_fields))
+    return list(dict.fromkeys(name for model in chosen for name in model.model_fields))
 
 
 def required(model: type[BaseModel]) -> list[str]:
@@ -313,7 +322,10 @@ def dotted(location: Location) -> str:
 
 def short(value: object, limit: int = 200) -> str:
     """What was found, cut where it is long."""
-    text = repr(value)
+    return _cut(repr(value), limit)
+
+
+def _cut(text: str, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -113,9 +113,20 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if text.startswith(("[", "{")) and len(text) > _LONGEST_JSON:
+    if len(text) > _LONGEST_JSON and (text is not value or _is_json(text)):
         text = text[: _LONGEST_JSON - len(_CUT)] + _CUT
     return printable(text)
+
+
+def _is_json(text: str) -> bool:
+    """A list or mapping, and no id or message that begins like one."""
+    if not text.startswith(("[", "{")):
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from raw_makers import nifti, recipe, series
 
+from engine.cli import run
 from engine.collection.case import CuratedCase
 from engine.collection.raw import find_cases, read_case, validate
 from engine.collection.reasons import REASONS
@@ -106,6 +108,19 @@ def four_d(root: Path, label_frames: int | None) -> NDArray[np.int16]:
         label = np.stack([np.greater(VOXELS, 30 * n) for n in range(label_frames)], -1).astype("u1")
     nifti(root / "l.nii.gz", label, AFFINE)
     return frames
+
+
+def test_a_skip_that_names_a_moment_and_not_the_case_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    four_d(raw, None)
+    for skipped, unmet in (("v_t000", True), ("v", False)):
+        made = volume_recipe().model_dump(mode="json", exclude_defaults=True)
+        (tmp_path / "r.yaml").write_text(json.dumps({**made, "skip": {skipped: "bad"}}))
+        assert run(["validate", str(tmp_path / "r.yaml"), str(raw)]) == 0
+        assert (f"not in the raw folder: {skipped}" in capsys.readouterr().err) is unmet
 
 
 def test_time_points_become_cases_of_one_subject(tmp_path: Path) -> None:

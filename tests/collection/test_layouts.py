@@ -21,7 +21,8 @@ from engine.cli import run
 from engine.collection.catalog import Catalog
 from engine.collection.export import export_collection
 from engine.collection.ingest import ingest, ingest_cases
-from engine.collection.layouts import DECIDE, Proposed, propose
+from engine.collection.layouts import DECIDE, Proposed, propose, undecided
+from engine.collection.layouts.base import _comment
 from engine.collection.layouts.words import file_reading, folder_role
 from engine.errors import UserError
 
@@ -479,6 +480,13 @@ def test_words_in_names() -> None:
         "liver": None, "unmasked": None, "01_manual1": ("label", "01"),
     }  # fmt: skip
     assert {s: (r := file_reading(s)) and (r.role, r.base) for s in stems} == stems
+
+
+def test_a_decision_of_several_lines_is_said_whole() -> None:
+    long, short = "word " * 60 + "end", "another"
+    lines = [*_comment(DECIDE + long, "  "), "  # a remark", *_comment(DECIDE + short)]
+    assert len(lines) > 4
+    assert undecided("\n".join(lines)) == [long, short]
 
 
 def test_the_command_writes_a_recipe_once(tmp_path: Path, capfd: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,22 @@ def test_a_figure_of_one_selection_asks_for_it_alone(made: Any, name: str) -> No
     alone = data._ask(name, one, one.picks)
     assert set(alone["selection"].to_pylist()) == {"predicted_iou"}
     assert len(set(data.answer("leaderboard", view)["selection"].to_pylist())) > 1
+    asked = data.answer(name, one).to_pylist()
     whole = data.answer(name, view).to_pylist()
     assert len(whole) > len(alone)
     shown = [row for row in whole if row["selection"] == "predicted_iou"]
-    assert [repr(row) for row in shown] == [repr(r) for r in data.answer(name, one).to_pylist()]
+    assert [repr(row) for row in shown] == [repr(row) for row in asked]
+    picks = "SELECT count(*) AS n FROM expected_scores"
+    assert data.rows(picks, view=view) == data.rows(picks)
+
+
+def test_threads_ask_under_one_filter_at_once(made: Any) -> None:
+    data, view = RunData(made.run_dir), View({"structure": ("liver",)})
+    sql = "SELECT count(*) AS n, ? AS who FROM objects"
+    ((alone,),) = [row.values() for row in data.rows("SELECT count(*) FROM objects", view=view)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda who: data.rows(sql, [who], view), range(200)))
+    assert found == [[{"n": alone, "who": who}] for who in range(200)]
 
 
 def test_the_selection_shown_is_one_that_the_filters_leave(data: RunData) -> None:

@@ -99,6 +99,9 @@ def test_text_shows_whole_ids_and_counts() -> None:
     assert "[...]" not in text
     assert "(1 rows)" in text
     nested = {"names": [[f"{n}" for n in range(900)]], "card": [json.dumps(list(range(900)))]}
+    alike = [f"[CT] abdomen/patient_0001_with_a_long_name/slice_0000/left kidney/{k}" for k in "01"]
+    told = to_bytes(pa.table({"object_id": alike}), "table").decode()
+    assert all(one in told for one in alike)
     text = to_bytes(pa.table(nested), "table").decode()
     assert max(map(len, text.splitlines())) < 160
     assert '["0", "1"' in text

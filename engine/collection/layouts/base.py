@@ -10,13 +10,11 @@ from typing import Any, Protocol
 import yaml
 
 from engine.collection.layouts.listing import Listing
-from engine.collection.recipe import Recipe
+from engine.collection.recipe import UNKNOWN, Recipe
 from engine.configuration import validate
 
 DECIDE = "DECIDE: "
 """Begins every comment on something a look cannot decide."""
-
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -118,9 +116,18 @@ def recipe_text(proposal: Proposal, dataset: str, others: Sequence[str] = ()) ->
 
 
 def undecided(recipe: str) -> list[str]:
-    """What the text of a recipe still leaves to a person: its lines with `DECIDE`."""
-    lines = (line.partition(f"# {DECIDE}") for line in recipe.splitlines())
-    return [ask.strip() for _, found, ask in lines if found]
+    """What the text of a recipe still leaves to a person: its comments that begin with `DECIDE`."""
+    asks: list[str] = []
+    goes_on = False
+    for line in recipe.splitlines():
+        _, begins, ask = line.partition(f"# {DECIDE}")
+        more = line.strip().partition("#   ")
+        if begins:
+            asks.append(ask.strip())
+        elif goes_on and not more[0] and more[2]:
+            asks[-1] += f" {more[2].strip()}"
+        goes_on = bool(begins) or (goes_on and not more[0])
+    return asks
 
 
 def _comment(text: str, indent: str = "") -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.collection.layouts.base import DECIDE, UNKNOWN
+from engine.collection.layouts.base import DECIDE
 from engine.collection.layouts.looking import Seen
+from engine.collection.recipe import UNKNOWN
 
 _MODALITIES = {
     "ct": "CT", "cbct": "CT", "mr": "MRI", "mri": "MRI", "t1": "T1W", "t1w": "T1W",
