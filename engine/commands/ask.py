@@ -17,7 +17,7 @@ from engine.commands.say import count, out, problem
 from engine.errors import UserError
 from engine.files import make_folder
 from engine.results.export import export
-from engine.results.query import connect
+from engine.results.query import connect, has_database
 from engine.runs import RunDir
 from engine.stores import Place
 
@@ -34,7 +34,8 @@ def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | N
             question.
     """
     if question is None and folder is None:
-        RunDir.open(run_dir)
+        if not has_database(run_dir):
+            RunDir.open(run_dir)  # refuses what is no run
         width = max(map(len, QUESTIONS))
         for known in QUESTIONS.values():
             out(f"{known.name:{width}}  {known.words}")
