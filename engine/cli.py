@@ -441,7 +441,9 @@ def evaluate(
     attempts: Annotated[
         int, typer.Option(help="Tries per unit before it fails.", min=1, max=10)
     ] = 2,
-    retry_failed: Annotated[bool, typer.Option(help="Run cells with failed trials again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run cells with failed trials again.")
+    ] = False,
     patience: Annotated[
         float,
         typer.Option(help="Seconds without a sign of life after which a worker is ended.", min=1),
