@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import duckdb
 import numpy as np
@@ -257,7 +260,7 @@ def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -
 
 
 AT_WORK = """
-import os, signal, sys, threading
+import sys, threading
 from pathlib import Path
 from dashboards.app import server
 from engine.commands.dashboard import dashboard_command
@@ -269,17 +272,24 @@ class Asked(server.RunData):
         threading.Thread(target=self.rows, args=(sql,), daemon=True).start()  # as a request is
 
 server.RunData = Asked
-threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
 dashboard_command(Path(sys.argv[1]), "127.0.0.1", 0, None)
 """
 
 
 def test_it_ends_while_a_question_is_asked(made: Any) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AT_WORK, str(made.run_dir)], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("ended\n")
+    serving = subprocess.Popen(
+        [sys.executable, "-c", AT_WORK, str(made.run_dir)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert serving.stdout is not None
+        (address,) = re.findall(r"http://\S+", serving.stdout.readline())
+        urlopen(address, timeout=100).close()
+        serving.send_signal(signal.SIGINT)
+        said, wrong = serving.communicate(timeout=100)
+    finally:
+        serving.kill()
+    assert (serving.returncode, said, wrong) == (0, "ended\n", "")
 
 
 def test_runs_that_cannot_be_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
