@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -260,7 +261,7 @@ def test_newer_results_are_read_once_they_are_there(made: Any, tmp_path: Path) -
 
 
 AT_WORK = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 from dashboards.app import server
 from engine.commands.dashboard import dashboard_command
@@ -272,6 +273,7 @@ class Asked(server.RunData):
         threading.Thread(target=self.rows, args=(sql,), daemon=True).start()  # as a request is
 
 server.RunData = Asked
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it for its jobs
 dashboard_command(Path(sys.argv[1]), "127.0.0.1", 0, None)
 """
 
@@ -281,14 +283,13 @@ def test_it_ends_while_a_question_is_asked(made: Any) -> None:
         [sys.executable, "-c", AT_WORK, str(made.run_dir)], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    try:
+    with serving, ExitStack() as ending:
+        ending.callback(serving.kill)
         assert serving.stdout is not None
         (address,) = re.findall(r"http://\S+", serving.stdout.readline())
         urlopen(address, timeout=100).close()
         serving.send_signal(signal.SIGINT)
         said, wrong = serving.communicate(timeout=100)
-    finally:
-        serving.kill()
     assert (serving.returncode, said, wrong) == (0, "ended\n", "")
 
 
