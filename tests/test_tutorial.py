@@ -9,25 +9,19 @@ from typing import Any
 import nbclient
 import nbformat
 import pytest
-from worlds import run_without_ray, toy_collection, write_study
+from worlds import PROMPTED, run_without_ray, toy_collection, write_study
 
 from engine.cli import run
 
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL = ROOT / "docs/tutorial.ipynb"
-STUDY = """\
-name: toy
-models: [tiny]
-strategies: [point_1, box]
-jitter: {levels: [[0, 0], [0, 10]], trials: 1}
-"""
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tutorial")
     collection = toy_collection(folder / "c.zarr", cases=2, slices=1, unit_slices=1)
-    out = run_without_ray(write_study(folder, STUDY), collection, folder / "run")
+    out = run_without_ray(write_study(folder, PROMPTED), collection, folder / "run")
     assert run(["report", str(out)]) == 0
     return out
 

@@ -50,6 +50,14 @@ def toy_collection(path: Path, *, cases: int = 3, slices: int = 4, unit_slices: 
     return path
 
 
+PROMPTED = """\
+name: toy
+models: [tiny]
+strategies: [point_1, box]
+jitter: {levels: [[0, 0], [0, 10]], trials: 1}
+"""
+"""A trained model and two prompts: what a check of masks or of words needs, and little more."""
+
 STUDY = """\
 name: toy
 models: [{name: tiny, init_seed: 0}, {name: fake, model: FAKE}]

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from dashboards.figures.panels import Series, dot_panels
 from dashboards.figures.rows import rows
-from dashboards.figures.theme import SELECTION_COLOURS, SELECTION_SYMBOLS, finish
+from dashboards.figures.theme import SELECTION_COLOURS, SELECTION_SYMBOLS, nothing
 
 _ENDS = ("gain_lo", "gain", "gain_hi", "gain_balanced_lo", "gain_balanced", "gain_balanced_hi")
 
@@ -16,7 +16,7 @@ def figure(answer: pa.Table) -> go.Figure:
     """From the question `compare_models`: mean gain in Dice, -1..1, with intervals and n/N."""
     items = rows(answer)
     if not items:
-        return finish(go.Figure(), 160, note="One model: nothing to compare.")
+        return nothing("One model: nothing to compare.")
     ends = [abs(row[name]) for row in items for name in _ENDS if row[name] is not None]
     limit = 1.08 * max([0.05, *ends])
     series = [

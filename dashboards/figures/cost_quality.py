@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import pyarrow as pa
 
 from dashboards.figures.rows import hover, preferred, rows, unique
-from dashboards.figures.theme import colour, finish, symbol
+from dashboards.figures.theme import colour, finish, nothing, symbol
 
 
 def figure(answer: pa.Table) -> go.Figure:
@@ -14,7 +14,7 @@ def figure(answer: pa.Table) -> go.Figure:
     selection, items = preferred(rows(answer))
     shown = [row for row in items if row["prompt_s_per_trial"] and row["dice"] is not None]
     if not shown:
-        return finish(go.Figure(), 160, note="No times were measured.")
+        return nothing("No times were measured.")
     models = unique(row["model"] for row in shown)
     made = go.Figure()
     for index, strategy in enumerate(unique(row["strategy"] for row in shown)):

@@ -9,7 +9,7 @@ import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from dashboards.figures.rows import rows, unique
-from dashboards.figures.theme import finish
+from dashboards.figures.theme import finish, nothing
 
 _STEPS = 20
 
@@ -19,7 +19,7 @@ def figure(answer: pa.Table) -> go.Figure:
     items = rows(answer)
     cells = unique((row["model"], row["strategy"]) for row in items)
     if not cells:
-        return finish(go.Figure(), 160, note="No masks of Everything in this run.")
+        return nothing("No masks of Everything in this run.")
     made = make_subplots(
         rows=1, cols=len(cells), shared_yaxes=True, subplot_titles=[" · ".join(c) for c in cells],
         horizontal_spacing=min(0.03, 0.3 / len(cells)),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from dashboards.figures.rows import Row, hover, offsets, preferred, rows, unique
-from dashboards.figures.theme import colour, finish, symbol
+from dashboards.figures.theme import colour, finish, nothing, symbol
 
 _COLUMNS = 3
 
@@ -21,7 +21,7 @@ def figure(answer: pa.Table) -> go.Figure:
     factors = unique(row["factor"] for row in items)
     cells = unique((row["model"], row["strategy"]) for row in items)
     if not factors:
-        return finish(go.Figure(), 160, note="No object has a factor.")
+        return nothing("No object has a factor.")
     lines = -(-len(factors) // _COLUMNS)
     made = make_subplots(
         rows=lines, cols=_COLUMNS, shared_yaxes=True,

@@ -7,7 +7,7 @@ import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from dashboards.figures.rows import Row, offsets, preferred, rows, segments, unique
-from dashboards.figures.theme import colour, finish, symbol
+from dashboards.figures.theme import colour, finish, nothing, symbol
 
 
 def figure(answer: pa.Table) -> go.Figure:
@@ -15,7 +15,7 @@ def figure(answer: pa.Table) -> go.Figure:
     wanted = [r for r in rows(answer) if r["score"] == "dice" and r["factor"] != "modality"]
     selection, items = preferred(wanted)
     if not any(row["partial"] is not None for row in items):
-        return finish(go.Figure(), 160, note="Too few scored objects for a correlation.")
+        return nothing("Too few scored objects for a correlation.")
     models = unique(row["model"] for row in items)
     factors = unique(row["factor"] for row in items)
     strategies = unique(row["strategy"] for row in items)

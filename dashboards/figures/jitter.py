@@ -9,7 +9,7 @@ import pyarrow as pa
 from plotly.subplots import make_subplots
 
 from dashboards.figures.rows import Row, coverage, hover, offsets, rows, segments, unique
-from dashboards.figures.theme import colour, finish, symbol
+from dashboards.figures.theme import colour, finish, nothing, symbol
 
 
 def figure(answer: pa.Table) -> go.Figure:
@@ -18,7 +18,7 @@ def figure(answer: pa.Table) -> go.Figure:
     models = unique(row["model"] for row in items)
     selections = unique(row["selection"] for row in items)
     if not items:
-        return finish(go.Figure(), 160, note="No prompted strategy in this study.")
+        return nothing("No prompted strategy in this study.")
     figure = make_subplots(
         rows=len(models), cols=len(selections), shared_xaxes=True, shared_yaxes=True,
         subplot_titles=[f"{m} · {s}" for m in models for s in selections],

@@ -16,7 +16,7 @@ from dashboards.figures.rows import (
     short,
     unique,
 )
-from dashboards.figures.theme import colour, finish, symbol
+from dashboards.figures.theme import colour, finish, nothing, symbol
 
 MAX_ROWS = 40
 """Structures with the most objects; the table holds all."""
@@ -27,7 +27,7 @@ def figure(answer: pa.Table) -> go.Figure:
     selection, items = preferred(rows(answer))
     items = [row for row in items if row["gain"] is not None]
     if not items:
-        return finish(go.Figure(), 160, note="No two models to compare.")
+        return nothing("No two models to compare.")
     expected = {(row["structure"], row["modality"]): row["expected"] for row in items}
     pairs = sorted(expected, key=lambda pair: (-expected[pair], pair))[:MAX_ROWS]
     items = [row for row in items if (row["structure"], row["modality"]) in pairs]

@@ -29,6 +29,15 @@ def symbol(index: int) -> str:
     return SYMBOLS[(index + index // len(SYMBOLS)) % len(SYMBOLS)]
 
 
+def nothing(note: str) -> go.Figure:
+    """Of an answer without anything to draw: words, and no axes that would mean nothing."""
+    empty = finish(go.Figure(), 20, note=note)
+    empty.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0})
+    empty.update_xaxes(visible=False)
+    empty.update_yaxes(visible=False)
+    return empty
+
+
 def finish(figure: go.Figure, height: int, *, note: str = "") -> go.Figure:
     """Apply the common layout; `note` is for the page to print below the figure."""
     figure.update_layout(

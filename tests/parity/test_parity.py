@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from worlds import INFO, toy_collection, volume
+from worlds import INFO, PROMPTED, toy_collection, volume
 
 from engine.cli import run
 from engine.collection.ingest import ingest_cases
@@ -31,18 +31,11 @@ from engine.prompts.base import Box, Prompt
 from engine.scoring.counts import TruthRegion
 from engine.study import ModelChoice
 
-STUDY = """\
-name: toy
-models: [tiny]
-strategies: [point_1, box]
-jitter: {levels: [[0, 0], [0, 10]], trials: 1}
-"""
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("parity")
-    (folder / "study.yaml").write_text(STUDY)
+    (folder / "study.yaml").write_text(PROMPTED)
     return folder / "study.yaml", toy_collection(folder / "c.zarr", cases=2, slices=1)
 
 
@@ -237,7 +230,7 @@ def test_a_study_with_nothing_to_compare_is_refused(
     words: str,
 ) -> None:
     study = tmp_path / "study.yaml"
-    study.write_text(STUDY.replace(*change))
+    study.write_text(PROMPTED.replace(*change))
     assert run(["parity", str(study), "--collection", str(world[1])]) == 2
     error = capsys.readouterr().err
     assert "has a plain way to compare with" in error
@@ -248,7 +241,9 @@ def test_what_is_left_out_is_said(
     world: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = tmp_path / "study.yaml"
-    study.write_text(STUDY.replace("[tiny]", "[tiny, fake]").replace("[point_1,", "[everything,"))
+    study.write_text(
+        PROMPTED.replace("[tiny]", "[tiny, fake]").replace("[point_1,", "[everything,")
+    )
     asked = ["parity", str(study), "--collection", str(world[1]), "--slices", "1"]
     assert run(asked) == 0
     said = capsys.readouterr().out
@@ -257,7 +252,7 @@ def test_what_is_left_out_is_said(
 
 
 def test_every_modality_has_its_slices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "study.yaml").write_text(STUDY)
+    (tmp_path / "study.yaml").write_text(PROMPTED)
     many = [volume(f"ct{n}", slices=3, seed=n) for n in range(3)]
     one = replace(volume("mr", slices=1), modality="MRI")
     ingest_cases(INFO, [*many, one], tmp_path / "c.zarr", unit_slices=2)
