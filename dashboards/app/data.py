@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 
 from dashboards.app.view import FILTERS, Filters, View
 from dashboards.figures.rows import SEEN_MARK, preferred
+from engine.analysis.factors import correlate
 from engine.analysis.questions import QUESTIONS, run
 from engine.analysis.questions import answer as answer_now
 from engine.errors import UserError
@@ -57,6 +59,10 @@ _NOT_KEPT = object()
 
 _KEPT_FILTERS = 3
 """Filters on objects whose narrower tables are kept."""
+
+OF_DICE = {"factors": replace(QUESTIONS["factors"], then=partial(correlate, wanted=("dice",)))}
+"""Questions of which figures draw Dice alone: under filters, where no answer is kept, that is all
+they are asked for."""
 
 OF_THE_RUN = frozenset({"coverage", "failures", "variance", "cost"})
 """Questions to sums over all objects of the run: filters on objects do not apply to them."""
@@ -211,7 +217,7 @@ class RunData:
                 if picks:
                     connection.execute(_PICKS_IN_VIEW.format(where=_where(picks)))
                 # the answer that is kept is about all objects
-                return answer_now(connection, QUESTIONS[name])
+                return answer_now(connection, OF_DICE.get(name) or QUESTIONS[name])
             finally:
                 connection.execute("DROP TABLE IF EXISTS temp.expected_scores")
 

@@ -78,18 +78,24 @@ class Population:
         )
 
 
-def correlate(connection: duckdb.DuckDBPyConnection, rows: pa.Table, seed: int) -> pa.Table:
+def correlate(
+    connection: duckdb.DuckDBPyConnection,
+    rows: pa.Table,
+    seed: int,
+    wanted: Sequence[str] = SCORES,
+) -> pa.Table:
     """The answer to `factors`: one row per model, strategy, selection, score and factor.
 
     Args:
         rows: the population, as `factors.sql` selects it.
+        wanted: of SCORES.
     """
     population = Population.of(rows)
-    blocks = {score: list(_blocks(population)) for score in SCORES}
+    blocks = {score: list(_blocks(population)) for score in wanted}
     answer: list[Row] = []
     for scored in scores(connection):
         cell = {**asdict(scored.pick), "expected": scored.expected}
-        for score in SCORES:
+        for score in wanted:
             coded, found = codes(scored.of(population.keys, score)), dict[str, Row]()
             for block in blocks[score]:
                 found |= block.rows(coded, seed)

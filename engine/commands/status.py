@@ -66,6 +66,8 @@ def _latest_run(watched: Watch, history: History) -> Iterator[str]:
             f"{count(history.evaluators, 'evaluator')}, busy {history.busy:.0%} of "
             f"{duration(history.elapsed())}: {stages}"
         )
+    if history.helped:
+        yield f"{count(history.helped, 'unit')} by machines without a GPU"
     if history.troubles:
         yield ", ".join(f"{what}: {n:,}" for what, n in sorted(history.troubles.items()))
 

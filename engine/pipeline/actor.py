@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from engine.pipeline.datasource import unpack, unpack_task
 from engine.pipeline.metrics import Metrics
 from engine.pipeline.receipt import (
     MACHINE_LOST,
+    RECEIPT,
     Effort,
     Lost,
     peak_memory_bytes,
@@ -55,6 +56,7 @@ class Assignment:
             compute anything else refuses to start, or, where the study admits mixed numerics,
             commits under identities of its own.
         token: of the driver's lease on the run, where the run is in an object store.
+        begins: asked with its id before a unit; False: another has committed it. None: none has.
     """
 
     study: Study
@@ -67,6 +69,7 @@ class Assignment:
     recycle_units: int | None = None
     delay_s: float = 1.0
     token: int = 0
+    begins: Callable[[str], bool] | None = None
 
 
 class EvaluatorActor:
@@ -103,6 +106,8 @@ class EvaluatorActor:
         task = unpack_task(row)
         if self._numerics != self._assignment.numerics:
             task = under(task, self._columns)
+        if self._assignment.begins is not None and not self._assignment.begins(task.unit_id):
+            return RECEIPT.empty_table()
         if self._stopped is not None:
             return stopped_receipt(task.unit_id, self._worker, self._stopped)
         if self._too_old is not None:
@@ -114,7 +119,7 @@ class EvaluatorActor:
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
             cells = [self._commit(task, rows, attempts) for rows in cells]
-            forget(self._store.store, task.unit_id)
+            self._end(task)
         except (OSError, UserError) as problem:
             why = problem if isinstance(problem, UserError) else _unwritable(problem)
             return stopped_receipt(task.unit_id, self._worker, text_of(why))
@@ -135,6 +140,10 @@ class EvaluatorActor:
         attempt = Attempt(task.unit_id, this_node(), self._worker, time.time())
         before = begin(self._store.store, attempt)
         return [Lost(one.worker, self._how(one)) for one in before]
+
+    def _end(self, task: UnitTask) -> None:
+        """The unit is committed."""
+        forget(self._store.store, task.unit_id)
 
     def _how(self, attempt: Attempt) -> str:
         if lost(attempt.node):

@@ -8,11 +8,13 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import ray
 import torch
 from ray.data import DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from engine.errors import SamscopeError, UserError, text_of
 from engine.study import Runtime
@@ -98,6 +100,47 @@ def on_worker(device: str, ask: Callable[..., T], *given: object) -> T:
             raise error.cause from error
         raise
     return said
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine of the cluster.
+
+    Attributes:
+        node: the cluster's id of it.
+        host: its address.
+    """
+
+    node: str
+    host: str
+    cpus: int
+
+    def ask(self, question: Callable[..., T], *given: object) -> T:
+        """What a worker there says.
+
+        Raises:
+            RayError: the machine is lost.
+        """
+        said: T = ray.get(on_machine(question, self.node, num_cpus=0).remote(*given))
+        return said
+
+
+def machines_without_gpu() -> list[Machine]:
+    """Those alive with a CPU to give; a head that says it has none is left out."""
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    found = []
+    for one in known:
+        has = one["Resources"]
+        if one["Alive"] and has.get("CPU", 0) >= 1 and not has.get("GPU", 0):
+            found.append(Machine(one["NodeID"], one["NodeManagerAddress"], int(has["CPU"])))
+    return found
+
+
+def on_machine(work: Callable[..., Any], node: str, **options: Any) -> Any:
+    """A task or an actor there and nowhere else; it fails when that machine is lost."""
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    remote: Any = ray.remote
+    return remote(scheduling_strategy=there, **options)(work)
 
 
 def this_node() -> str:

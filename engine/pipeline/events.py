@@ -6,7 +6,7 @@ Every line has `at` (ISO 8601, UTC) and `event`; the other fields by event:
     pass_begun       units, slices, trials (to evaluate now), evaluators
     unit             unit_id, slices, cells, done, failed (trials), seconds, stages (stage ->
                      seconds, summed over cells), failures (stage -> trials), attempts, worker,
-                     peak_memory_bytes (of that process so far)
+                     peak_memory_bytes (of that process so far), helper (a CPU beside GPUs)
     worker_lost      worker, unit_id (it was at), how: `died`, `stalled` or `machine lost`
     worker_recycled  worker, why; it ends itself before its next unit
     set_aside        manifest, reason; that cell is pending again
@@ -37,7 +37,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "pass_begun": ("units", "slices", "trials", "evaluators"),
     "unit": (
         "unit_id", "slices", "cells", "done", "failed", "seconds", "stages", "failures",
-        "attempts", "worker", "peak_memory_bytes",
+        "attempts", "worker", "peak_memory_bytes", "helper",
     ),
     "worker_lost": ("worker", "unit_id", "how"),
     "worker_recycled": ("worker", "why"),

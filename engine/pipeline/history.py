@@ -50,7 +50,8 @@ class History:
         passes: when each began, and when its latest unit was committed.
         pace, due: of the latest pass, and the trials it is about.
         committed: units, in the order of their receipts.
-        stages: seconds of evaluators per stage.
+        helped: of these, done by helpers, CPUs beside the evaluators.
+        evaluating: seconds of evaluators at units, and of them per stage; helpers are none.
         troubles: what went wrong with workers and parts, counted.
     """
 
@@ -65,6 +66,8 @@ class History:
     pace: Pace = field(default_factory=Pace)
     due: int = 0
     committed: list[Done] = field(default_factory=list)
+    helped: int = 0
+    evaluating: float = 0.0
     stages: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
 
@@ -96,6 +99,10 @@ class History:
         self.passes[-1] = (self.passes[-1][0], _time(event))
         names = ("unit_id", "worker", "seconds", "slices", "failed")
         self.committed.append(Done(at=_time(event), **{name: event[name] for name in names}))
+        if event.get("helper"):  # events of earlier versions do not say
+            self.helped += 1
+            return
+        self.evaluating += event["seconds"]
         for stage, seconds in event["stages"].items():
             self.stages[stage] += seconds
 
@@ -110,7 +117,7 @@ class History:
     def busy(self) -> float | None:
         """Share of the evaluators' time spent on committed units; None before the first one."""
         available = self.elapsed() * self.evaluators
-        return self.tally.seconds / available if available > 0 else None
+        return self.evaluating / available if available > 0 else None
 
     @property
     def patience_s(self) -> float:

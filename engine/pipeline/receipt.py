@@ -27,6 +27,7 @@ RECEIPT = pa.schema(
         pa.field("worker", pa.string()),
         pa.field("peak_memory_bytes", pa.int64()),
         pa.field("lost", pa.list_(_LOST)),  # workers that ended in the middle of this unit
+        pa.field("helper", pa.bool_()),  # whether a CPU beside GPUs did it
         pa.field("recycled", pa.string()),  # why the worker ends before its next unit; or null
         pa.field("stopped", pa.string()),  # why no unit can be done; or null
     ]
@@ -82,6 +83,7 @@ def receipt_of(unit_id: str, slices: int, cells: Sequence[CellRows], effort: Eff
         "worker": effort.worker,
         "peak_memory_bytes": peak_memory_bytes(),
         "lost": [asdict(one) for one in effort.lost],
+        "helper": False,
         "recycled": effort.recycled,
     }
     return pa.Table.from_pylist([row], schema=RECEIPT)

@@ -14,11 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 import engine
+from engine.models.memory import Projection
 from engine.models.numerics import numerics_of, torch_device
 from engine.parity.gate import hold_to_bound
 from engine.parity.sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
+    Machine,
     actor_count,
     connected,
     device_of,
@@ -28,9 +30,9 @@ from engine.pipeline.cluster import (
 )
 from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
-from engine.pipeline.stream import stream
+from engine.pipeline.stream import helped_stream, stream
 from engine.pipeline.uploads import sent_along
-from engine.planning.admission import admit, memory_of, projected
+from engine.planning.admission import admit, memory_of, projected, room
 from engine.planning.ground import Planning, lay_ground, read_study
 from engine.planning.plan import Plan, algorithm_versions
 from engine.planning.tasks import Flags, Tasks
@@ -235,11 +237,22 @@ def _evaluate(
         trials=pending.n_trials,
         evaluators=actors,
     )
-    receipts = stream(str(planning.collection), pending, assignment, actors)
+    collection = str(planning.collection)
+    # One kind of device was asked for where the runtime names it.
+    if device == "cuda" and runtime.device == "auto" and plan.study.mixed_numerics:
+        one = projected(planning, numerics_of("cpu", plan.study.precision))
+        receipts = helped_stream(collection, pending, assignment, actors, partial(_room_on, one))
+    else:
+        receipts = stream(collection, pending, assignment, actors)
     store = run.store
     for receipt in track(receipts, pending, console, lambda: _oldest(store)):
         events.unit(receipt)
         hold.check()
+
+
+def _room_on(projection: Projection | None, machine: Machine) -> int:
+    """Evaluators that find a CPU and memory there."""
+    return room(projection, machine.cpus, machine.ask(memory_of, "cpu"))
 
 
 def _oldest(store: Store) -> str:

@@ -1,8 +1,9 @@
-"""The stream: units in, receipts out."""
+"""The stream: units in, receipts out, with or without helpers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -10,7 +11,9 @@ from ray.data import ActorPoolStrategy
 
 from engine.errors import RemoteError
 from engine.pipeline.actor import Assignment, EvaluatorActor
+from engine.pipeline.cluster import Machine
 from engine.pipeline.datasource import ZarrUnits
+from engine.pipeline.helpers import helped
 from engine.planning.tasks import Tasks
 
 
@@ -47,3 +50,26 @@ def stream(
         if receipt["stopped"] is not None:
             raise RemoteError(receipt["stopped"])
         yield receipt
+
+
+def helped_stream(
+    collection: str,
+    tasks: Tasks,
+    assignment: Assignment,
+    actors: int,
+    room: Callable[[Machine], int],
+) -> Iterator[dict[str, Any]]:
+    """As `stream`, while machines without a GPU help; a unit has one receipt, whoever did it.
+
+    Args:
+        room: helpers that a machine has room for.
+
+    Raises:
+        RemoteError: as `stream`.
+    """
+    with helped(collection, tasks, assignment, room) as helpers:
+        asking = replace(assignment, begins=helpers.begins())
+        for receipt in stream(collection, tasks, asking, actors):
+            yield from helpers.receipts()
+            yield receipt
+    yield from helpers.receipts()

@@ -13,14 +13,12 @@ class Tally:
 
     Attributes:
         done, failed: trials.
-        seconds: of evaluators, summed.
     """
 
     units: int = 0
     slices: int = 0
     done: int = 0
     failed: int = 0
-    seconds: float = 0.0
 
     def add(self, receipt: Mapping[str, Any]) -> None:
         """One more unit is committed."""
@@ -28,7 +26,6 @@ class Tally:
         self.slices += receipt["slices"]
         self.done += receipt["done"]
         self.failed += receipt["failed"]
-        self.seconds += receipt["seconds"]
 
     @property
     def trials(self) -> int:

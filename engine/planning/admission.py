@@ -10,7 +10,7 @@ import torch
 
 from engine.errors import UserError
 from engine.models.memory import Projection, Workload, project
-from engine.models.numerics import torch_device
+from engine.models.numerics import Numerics, torch_device
 from engine.models.registry import KINDS, request
 from engine.planning.ground import Planning
 from engine.study import ModelChoice, PointsParams, Strategy
@@ -19,17 +19,22 @@ SHARE = 0.95
 """Of a machine's memory that evaluators may fill."""
 
 
-def projected(planning: Planning) -> Projection | None:
-    """One evaluator with all models of the study; None where none of them has a network."""
+def projected(planning: Planning, numerics: Numerics | None = None) -> Projection | None:
+    """One evaluator with all models of the study; None where none of them has a network.
+
+    Args:
+        numerics: of the evaluator; None: the plan's.
+    """
+    kind = numerics or planning.plan.numerics
     found = [
         one
         for choice in planning.plan.study.models
-        if (one := _of_model(planning, choice)) is not None
+        if (one := _of_model(planning, choice, kind)) is not None
     ]
     return reduce(Projection.beside, found) if found else None
 
 
-def _of_model(planning: Planning, choice: ModelChoice) -> Projection | None:
+def _of_model(planning: Planning, choice: ModelChoice, numerics: Numerics) -> Projection | None:
     plan, asked = planning.plan, request(choice)
     network = KINDS.get(asked.config.kind).network
     if network is None:
@@ -41,7 +46,7 @@ def _of_model(planning: Planning, choice: ModelChoice) -> Projection | None:
         everything=any(not strategy.prompted for strategy in strategies),
         candidates=len(card.candidates),
     )
-    return project(network(asked), card.parameters, plan.numerics, workload)
+    return project(network(asked), card.parameters, numerics, workload)
 
 
 def _tokens(strategy: Strategy) -> int:
@@ -98,6 +103,13 @@ def _number(file: Path) -> list[int]:
     return [int(said)] if said.isdigit() else []  # "max": none
 
 
+def room(projection: Projection | None, evaluators: int, there: int) -> int:
+    """How many of these evaluators fit `there` bytes together."""
+    if projection is None:
+        return evaluators
+    return min(evaluators, int(SHARE * there / projection.total))
+
+
 def admit(projection: Projection | None, evaluators: int, there: int) -> None:
     """Refuse what would not fit.
 
@@ -107,7 +119,7 @@ def admit(projection: Projection | None, evaluators: int, there: int) -> None:
     Raises:
         UserError: they would need more than is there.
     """
-    if projection is None or evaluators * projection.total <= SHARE * there:
+    if projection is None or room(projection, evaluators, there) == evaluators:
         return
     raise UserError(
         "the evaluators would need more memory than there is",

@@ -138,6 +138,11 @@ class Tasks(Sequence[UnitTask]):
         trials: Index = self.todo * self._objects[:, None] * per_object
         return trials
 
+    def unit_ids(self) -> list[str]:
+        """Of the units in this list, in its order."""
+        names: list[str] = self.sampled.units["unit_id"].take(self.order).to_pylist()
+        return names
+
     def pixels(self) -> list[int]:
         """Per unit in this list, the pixels of its slices."""
         return [int(n) for n in self.sampled.pixels_per_unit()[self.order]]

@@ -35,7 +35,7 @@ from dashboards.app.view import Pick, View
 from dashboards.figures.mask_picture import edges
 from dashboards.figures.rows import SEEN_MARK
 from engine.analysis import run as ask
-from engine.analysis.questions import QUESTIONS, keep_answers
+from engine.analysis.questions import QUESTIONS, answer, keep_answers
 from engine.cli import MISTAKE, run
 from engine.errors import UserError
 from engine.results.query import connect
@@ -140,6 +140,18 @@ def test_a_figure_of_one_selection_asks_for_it_alone(made: Any, name: str) -> No
     assert [repr(row) for row in shown] == [repr(row) for row in asked]
     picks = "SELECT count(*) AS n FROM expected_scores"
     assert data.rows(picks, view=view) == data.rows(picks)
+
+
+def test_under_a_filter_factors_are_those_of_dice_alone(made: Any) -> None:
+    data, view = RunData(made.run_dir), View({"structure": ("liver",)})
+    with data.connection(view) as narrow:
+        whole = answer(narrow, QUESTIONS["factors"]).to_pylist()
+    wanted = [row for row in whole if row["score"] == "dice"]
+    assert 0 < len(wanted) < len(whole)
+    found = data.answer("factors", view).to_pylist()
+    for row in (*wanted, *found):
+        row["model"] = row["model"].removesuffix(SEEN_MARK)
+    assert [repr(row) for row in found] == [repr(row) for row in wanted]
 
 
 def test_threads_ask_under_one_filter_at_once(made: Any) -> None:

@@ -155,7 +155,7 @@ def test_a_unit_is_committed_as_evaluated(desk: Desk) -> None:
     assert receipt == {
         "unit_id": desk.task.unit_id, "slices": 2, "cells": 4, "done": TRIALS, "failed": 0,
         "stopped": None,
-        "failures": [], "attempts": 1, "lost": [], "recycled": None,
+        "failures": [], "attempts": 1, "lost": [], "helper": False, "recycled": None,
     }  # fmt: skip
     manifests, expected = desk.manifests(), desk.rows()
     assert manifests.keys() == expected.keys() == {"factors", "everything", "point_1", "box"}

@@ -27,7 +27,7 @@ PASS = {"units": 4, "slices": 8, "trials": 40, "evaluators": 2}
 RECEIPT: dict[str, Any] = {
     "unit_id": "a", "slices": 2, "cells": 3, "done": 9, "failed": 1, "seconds": 2.0,
     "stages": [("commit", 0.5), ("embed", 1.5)], "failures": [("decode", 1)], "attempts": 2,
-    "worker": "here:8", "peak_memory_bytes": 10, "recycled": "2 units done",
+    "worker": "here:8", "peak_memory_bytes": 10, "helper": False, "recycled": "2 units done",
     "lost": [{"worker": "here:6", "how": "stalled"}],
 }  # fmt: skip
 
