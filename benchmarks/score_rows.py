@@ -26,6 +26,7 @@ from engine.models.numerics import numerics_of
 from engine.planning.ground import lay_ground
 from engine.results.build import MEMORY
 from engine.results.extend import ANSWERS
+from engine.results.paired_moments import add_paired_moments
 from engine.results.query import connect
 from engine.results.rollups import SUMMED, add_rollups, begin_rollups, finish_rollups
 from engine.runs import RunDir, finalise
@@ -176,6 +177,8 @@ def _fill(connection: duckdb.DuckDBPyConnection, cells: pa.Table) -> None:
         add_rollups(connection, "batch")
         connection.execute("TRUNCATE batch")
     finish_rollups(connection)
+    connection.execute("DROP TABLE paired_moments")
+    add_paired_moments(connection)
 
 
 def time_questions(run_dir: Path) -> None:

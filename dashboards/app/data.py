@@ -42,6 +42,7 @@ _NARROW = """
     JOIN main.slices l USING (slice_id) JOIN main.cases c USING (case_id)
     WHERE {where};
     CREATE TEMP TABLE moments AS FROM main.moments WHERE {where};
+    CREATE TEMP TABLE paired_moments AS FROM main.paired_moments WHERE {where};
     CREATE TEMP TABLE expected AS
     SELECT * REPLACE (trials_per_object * (SELECT count(*) FROM objects) AS expected)
     FROM main.expected;

@@ -34,6 +34,8 @@ ANSWER_VERSION = 1
 """Raised when a step in Python makes another answer of the same rows."""
 
 _EMPTY = "-- Empty: "
+_INNER = ("-- Moments: ", "-- Rows: ", _EMPTY)
+"""Parts of a header that do not speak of the answer's columns."""
 
 Then = Callable[[duckdb.DuckDBPyConnection, pa.Table, int], pa.Table]
 """(connection, rows of the SQL, study's seed) -> the answer."""
@@ -66,6 +68,18 @@ class Question:
     def words(self) -> str:
         """The question as its file asks it."""
         return self.sql.partition("\n")[0].removeprefix("-- Question: ")
+
+    @property
+    def legend(self) -> str:
+        """What the answer's rows and columns are, as its file says it."""
+        said, inner = list[str](), False
+        for line in self.sql.splitlines()[1:]:
+            if not line.startswith("--"):
+                break
+            inner = line.startswith(_INNER) or (inner and not line.startswith("-- Source: "))
+            if not inner:
+                said.append(line.removeprefix("-- "))
+        return "\n".join(said)
 
     @property
     def empty(self) -> str:

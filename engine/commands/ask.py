@@ -90,7 +90,9 @@ def _write(
 def _text(answer: pa.Table, question: str, width: int | None) -> str:
     if tuple(answer.column_names) == _TEXT:
         return _prose(answer)
-    return answer_text(answer, width) if answer.num_rows else _why_empty(question)
+    if not answer.num_rows:
+        return _why_empty(question)
+    return f"{answer_text(answer, width)}\n\n{QUESTIONS[question].legend}"
 
 
 def _why_empty(question: str) -> str:

@@ -26,6 +26,7 @@ from engine.results.facts import load_facts
 from engine.results.finite import refuse_nan
 from engine.results.ledger import load_ledger
 from engine.results.load import load_factors, load_parts
+from engine.results.paired_moments import add_paired_moments
 from engine.results.parts import PartStore
 from engine.results.publish import publish
 from engine.results.record import PlanSummary, RunRecord
@@ -140,6 +141,7 @@ def _fill(
             refuse_nan(connection, name)
         for name in (SEEN, *VIEWS, *MACROS):
             connection.execute(view_sql(name))
+        add_paired_moments(connection)
         ((committed,),) = connection.execute("SELECT count(*) FROM ledger").fetchall()
         if finish is not None:
             finish(connection)

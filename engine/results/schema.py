@@ -137,7 +137,7 @@ PART_SCHEMAS = {
     "factors": FACTORS,
 }
 
-DATABASE_RULES = 3
+DATABASE_RULES = 4
 """Raised when rows of the database follow from the same parts in another way."""
 
 

@@ -41,6 +41,25 @@ def test_an_answer_as_csv(made: Synthetic, capfdbinary: pytest.CaptureFixture[by
     assert float(box[0]["gain_lo"]) <= float(box[0]["gain"]) <= float(box[0]["gain_hi"])
 
 
+def test_a_table_says_what_its_columns_are(
+    made: Synthetic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["ask", str(made.run_dir), "oracle_gap"]) == 0
+    rows, _, legend = capsys.readouterr().out.partition("rows)\n\n")
+    assert "oracle" not in rows
+    assert legend.startswith("Gap = Dice of `oracle` minus Dice of `predicted_iou`, per object;")
+    assert legend.endswith("Source: protocol section 3.\n")
+
+
+def test_a_legend_speaks_of_the_answer_alone() -> None:
+    for question in QUESTIONS.values():
+        assert question.legend
+        for inner in ("Moments:", "Rows:", "Empty:", "--", "SELECT"):
+            assert inner not in question.legend, question.name
+        source = [line for line in question.sql.splitlines() if "Source: " in line]
+        assert source[0].removeprefix("-- ") in question.legend
+
+
 def test_an_unknown_question_names_the_nearest(
     made: Synthetic, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,7 +140,7 @@ def test_a_question_that_fails_costs_only_its_answer(
 ) -> None:
     database = (made.run_dir / "results.duckdb").resolve()
     with duckdb.connect(str(database)) as connection:
-        connection.execute("DROP VIEW paired_results")
+        connection.execute("DROP TABLE paired_moments")
         connection.execute("UPDATE answers.made_from SET state = 'old'")
         with caplog.at_level(logging.WARNING, "engine.analysis.kept"):
             keep_answers(connection)

@@ -83,6 +83,29 @@ def test_filters_on_objects_hold_for_every_question(data: RunData, made: Any) ->
         assert row["dice"] == pytest.approx(np.mean(scores))
 
 
+def test_pairs_under_a_filter_are_of_its_objects(data: RunData, made: Any) -> None:
+    view = View({"structure": ("liver",), "dataset": ("abdomen_ct",)})
+    with connect(made.run_dir) as connection:
+        wanted = {
+            tuple(keys): (n, gain)
+            for *keys, n, gain in connection.execute(
+                """SELECT baseline, model, strategy, selection, modality, count(*), avg(gain)
+                FROM paired_results WHERE structure = 'liver' AND dataset = 'abdomen_ct'
+                GROUP BY ALL"""
+            ).fetchall()
+        }
+    found = {
+        (*(row[name].removesuffix(SEEN_MARK) for name in ("baseline", "model")),
+         row["strategy"], row["selection"], row["modality"]): (row["n"], row["gain"])
+        for row in data.answer("paired", view).to_pylist()
+        if row["n"]
+    }  # fmt: skip
+    assert found.keys() == wanted.keys()
+    assert len(found) > 3
+    for key, (n, gain) in found.items():
+        assert (n, pytest.approx(gain, abs=1e-14)) == wanted[key]
+
+
 def test_no_filter_gives_the_answers_of_the_run(data: RunData, made: Any) -> None:
     with connect(made.run_dir) as connection:
         for name in QUESTIONS:

@@ -23,7 +23,7 @@ _SCHEMA = """
         duckdb_columns.table_name, column_index"""
 
 
-_INNER = ("moments", "spreads", "tallies", "undisplaced")
+_INNER = ("moments", "paired_moments", "spreads", "tallies", "undisplaced")
 """Tables of sums, which people rarely ask themselves."""
 
 

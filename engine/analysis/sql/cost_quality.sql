@@ -2,9 +2,8 @@
 -- Seconds of work on the run's own machine: embed_s_per_slice once per slice and model;
 -- prompt_s_per_trial: prompt and decoding; score_s_per_trial: distances and selection. Everything
 -- decodes once per slice, so its share of a trial depends on the objects of a slice: n_trials and
--- n_slices say of how many. Dice at level (0,0), trial 0. NULL where nothing was measured.
--- One row per model, strategy and selection after the moments below are summed up. Beside the
--- paper's Table 4 (protocol section 8).
+-- n_slices say of how many. Dice at level (0,0), trial 0. NULL where nothing was measured. One row
+-- per model, strategy and selection. Beside the paper's Table 4 (protocol section 8).
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1.
 -- Source: design, table `units`; protocol sections 3 and 6.
 WITH sizes AS (SELECT unit_id, count(*) AS n_slices FROM slices GROUP BY unit_id),

@@ -1,8 +1,7 @@
 -- Question: does a denser grid of points help Everything?
 -- Strategies of kind `everything` beside each other, by the points on a side of their grid; level
--- (0,0). One row per model, strategy and selection after the moments below are summed up; a study
--- without such strategies has none. masks_per_slice: mean of the masks kept, over slices with any.
--- The paper's Table 5.
+-- (0,0). One row per model, strategy and selection; a study without such strategies has none.
+-- masks_per_slice: mean of the masks kept, over slices with any. The paper's Table 5.
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1.
 -- Source: protocol sections 2 (S1), 3 and 6.
 -- Empty: the study has no strategy of kind `everything`.

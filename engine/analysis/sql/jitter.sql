@@ -1,7 +1,7 @@
 -- Question: how does Dice fall when the prompt is displaced?
--- One row per model, strategy, selection and level after the moments below are summed up; every
--- trial of a level counts. Drop = Dice at the level minus Dice of the same object at (0,0), so it
--- is negative where displacement hurts; objects without a score at (0,0) have no drop.
+-- One row per model, strategy, selection and level; every trial of a level counts. Drop = Dice at
+-- the level minus Dice of the same object at (0,0), so it is negative where displacement hurts;
+-- objects without a score at (0,0) have no drop.
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1; drop_n and
 -- drop_total are those of the drop. Levels are in pixels of the original grid.
 -- Source: protocol section 2 "Randomness"; the paper's drops: protocol section 8.

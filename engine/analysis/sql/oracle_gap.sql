@@ -1,6 +1,6 @@
 -- Question: how much Dice is lost because the model has to choose its mask itself?
--- Gap = Dice of `oracle` minus Dice of `predicted_iou`, per object; level (0,0), trial 0.
--- One row per model and strategy after the moments below are summed up.
+-- Gap = Dice of `oracle` minus Dice of `predicted_iou`, per object; level (0,0), trial 0. One row
+-- per model and strategy.
 -- Moments: one row per subject, structure and modality; total = sum of gaps, 0..1.
 -- Source: protocol section 3.
 WITH scored AS (

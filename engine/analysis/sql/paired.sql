@@ -2,7 +2,7 @@
 -- Every two models of the study, `baseline` the one it names first: gain = Dice of `model` minus
 -- Dice of `baseline`, object by object; level (0,0), trial 0; dice_baseline, dice_model: the two
 -- means it is the difference of. One row per two models, strategy, selection, structure and
--- modality after the moments below are summed up. Objects that changed most: `paired_objects`.
+-- modality. Objects that changed most: `paired_objects`.
 -- Moments: one row per subject; total = sum of gains, -1..1; expected = objects in the study.
 -- Source: protocol sections 3, 6 and 7.
 -- Empty: the study has one model; a comparison needs two that share a strategy.
@@ -14,8 +14,9 @@ WITH population AS (
 gains AS (
     SELECT
         baseline, model, strategy, selection, structure, modality, subject_id,
-        count(*) AS n, sum(gain) AS total, sum(dice_baseline) AS before, sum(dice_model) AS after
-    FROM paired_results
+        sum(n)::BIGINT AS n, sum(gain)::DOUBLE AS total,
+        sum(dice_baseline)::DOUBLE AS before, sum(dice_model)::DOUBLE AS after
+    FROM paired_moments
     GROUP BY ALL
 )
 SELECT

@@ -3,8 +3,7 @@
 -- subjects held out of the training of both; level (0,0), trial 0; dice_before and dice_after are
 -- the two means it is the difference of. `expected` counts held-out objects. A model stands here if
 -- it has the baseline's architecture and names what it was trained on; any two models: `paired`.
--- The paper's Figs. 17 and 18.
--- One row per model, strategy and selection after the moments below are summed up.
+-- The paper's Figs. 17 and 18. One row per model, strategy and selection.
 -- Moments: one row per subject, structure and modality; total = sum of gains, -1..1.
 -- Source: protocol section 7; the paper's gains: protocol section 8.
 -- Empty: no model of the study is a trained version of its first one with subjects left to judge by.
@@ -23,8 +22,9 @@ held_out AS (
 gains AS (
     SELECT
         model, strategy, selection, subject_id, structure, modality,
-        count(*) AS n, sum(gain) AS total, sum(dice_baseline) AS before, sum(dice_model) AS after
-    FROM paired_results SEMI JOIN first USING (baseline)
+        sum(n)::BIGINT AS n, sum(gain)::DOUBLE AS total,
+        sum(dice_baseline)::DOUBLE AS before, sum(dice_model)::DOUBLE AS after
+    FROM paired_moments SEMI JOIN first USING (baseline)
     WHERE held_out
     GROUP BY ALL
 )
