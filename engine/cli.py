@@ -53,6 +53,16 @@ Collection = Annotated[
         help="A collection made by `samscope ingest`: a folder, or s3://bucket/prefix.",
     ),
 ]
+MovedCollection = Annotated[
+    Any,
+    typer.Option(
+        "--collection",
+        "-c",
+        parser=place_of,
+        metavar="PLACE",
+        help="The run's collection, where it has moved.",
+    ),
+]
 RunDirectory = Annotated[
     Any,
     typer.Argument(
@@ -542,6 +552,7 @@ def ask(
 def report(
     run_dir: RunDirectory,
     gallery: Annotated[bool, typer.Option(help="Recompute and draw example masks.")] = True,
+    collection: MovedCollection = None,
 ) -> int:
     """Write RUN_DIR/report.html: one self-contained page.
 
@@ -549,7 +560,7 @@ def report(
     """
     from engine.commands.report import report_command
 
-    return report_command(run_dir, with_gallery=gallery)
+    return report_command(run_dir, with_gallery=gallery, collection=collection)
 
 
 @app.command()
@@ -563,6 +574,7 @@ def dashboard(
     compare: Annotated[
         Path | None, typer.Option(metavar="RUN_DIR", help="Another run, for the page Compare.")
     ] = None,
+    collection: MovedCollection = None,
 ) -> int:
     """Show a run in the browser: figures, filters, single masks, SQL. Ends with Ctrl-C.
 
@@ -572,7 +584,7 @@ def dashboard(
     """
     from engine.commands.dashboard import dashboard_command
 
-    dashboard_command(run_dir, host, port, compare)
+    dashboard_command(run_dir, host, port, compare, collection)
 
 
 @app.command()

@@ -76,6 +76,10 @@ class RunDir:
         """The files of the run, by name."""
         return store_of(self.place)
 
+    def reading(self, collection: Place | None) -> RunDir:
+        """The run beside a copy of its collection; None: beside the one it evaluated."""
+        return self if collection is None else replace(self, collection=collection)
+
     @classmethod
     def prepare(cls, place: Place, collection: Place) -> RunDir:
         """Make room for a run, or take up the one that is there; nothing is written yet.

@@ -30,6 +30,7 @@ from engine.models.registry import load_model
 from engine.prompts.base import Box, Point, Prompt
 from engine.replay import Replayer
 from engine.runs import RunDir
+from engine.stores import Place
 from engine.study import Study
 
 log = logging.getLogger(__name__)
@@ -89,10 +90,14 @@ class Shown:
 
 
 class Masks:
-    """Recomputes trials of one run, one at a time, on a CPU; models and slices are kept."""
+    """Recomputes trials of one run, one at a time, on a CPU; models and slices are kept.
 
-    def __init__(self, data: RunData) -> None:
-        self._data = data
+    Args:
+        collection: where the run's collection lies now; None: where it lay.
+    """
+
+    def __init__(self, data: RunData, collection: Place | None = None) -> None:
+        self._data, self._collection = data, collection
         self._lock = threading.Lock()
         self._models: dict[tuple[Path, str], Model] = {}
         self._sampled: tuple[Path, Study, SampledUnits] | None = None
@@ -181,7 +186,7 @@ class Masks:
         return masks
 
     def _slice(self, slice_id: str) -> tuple[Study, SliceRef, SlicePixels]:
-        run = RunDir.open(self._data.run_dir)
+        run = RunDir.open(self._data.run_dir).reading(self._collection)
         newest = self._data.newest
         if self._sampled is None or self._sampled[0] != newest:
             study = run.study()

@@ -43,6 +43,7 @@ from dashboards.app.waiting import Answer, Waiting, Wsgi
 from engine.errors import SamscopeError, UserError
 from engine.results.query import has_database
 from engine.runs import RunDir
+from engine.stores import Place
 
 log = logging.getLogger("samscope")
 
@@ -52,14 +53,19 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OUR_NAMES = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 
 
-def make_app(run_dir: Path, other: Path | None = None) -> Dash:
+def make_app(run_dir: Path, other: Path | None = None, collection: Place | None = None) -> Dash:
     """The dashboard of a run, as a Dash application.
+
+    Args:
+        other: a run to compare it with.
+        collection: where the run's collection lies now; None: where it lay.
 
     Raises:
         UserError: a run has no results that this version can read.
     """
     data = RunData(run_dir)
-    state = AppState(data, Masks(data), RunData(other) if other is not None else None)
+    masks = Masks(data, collection)
+    state = AppState(data, masks, RunData(other) if other is not None else None)
     app = bare_app(run_dir)
     app.layout = lambda: html.Div(calmly(lambda: [_layout(state)]))
     _in_the_browser(app)
@@ -75,16 +81,20 @@ def make_app(run_dir: Path, other: Path | None = None) -> Dash:
     return app
 
 
-def make_server_app(run_dir: Path, other: Path | None = None) -> Wsgi:
+def make_server_app(
+    run_dir: Path, other: Path | None = None, collection: Place | None = None
+) -> Wsgi:
     """The dashboard of a run; of one without results yet, a page that follows it until then.
+
+    Args: as of `make_app`.
 
     Raises:
         UserError: this is no run directory, or its results are not for this version to read.
     """
     if has_database(run_dir):
-        return make_app(run_dir, other)
+        return make_app(run_dir, other, collection)
     RunDir.open(run_dir)
-    return Waiting(run_dir, lambda: make_app(run_dir, other))
+    return Waiting(run_dir, lambda: make_app(run_dir, other, collection))
 
 
 def _warm(state: AppState) -> None:

@@ -9,15 +9,21 @@ from typing import NoReturn
 
 from dashboards.app import make_server_app, serve
 from engine.commands.say import out
+from engine.stores import Place
 
 
-def dashboard_command(run_dir: Path, host: str, port: int, other: Path | None) -> NoReturn:
+def dashboard_command(
+    run_dir: Path, host: str, port: int, other: Path | None, collection: Place | None = None
+) -> NoReturn:
     """Serve until interrupted; the process ends with that.
+
+    Args:
+        collection: where the run's collection lies now; None: where it lay.
 
     Raises:
         UserError: no results to show, or the address is taken.
     """
-    server = serve(make_server_app(run_dir, other), host, port)
+    server = serve(make_server_app(run_dir, other, collection), host, port)
     name = f"[{host}]" if ":" in host else host
     out(f"dashboard  http://{name}:{server.port}  (Ctrl-C ends it)")
     server.serve_forever()  # closes the server after Ctrl-C

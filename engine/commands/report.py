@@ -36,9 +36,15 @@ log = logging.getLogger(__name__)
 Pick = Mapping[str, Any]
 
 
-def report_command(run_dir: Place, *, with_gallery: bool = True) -> int:
-    """Write `RUN_DIR/report.html`; pictures go to `RUN_DIR/gallery/` as well."""
-    run = RunDir.open(run_dir)
+def report_command(
+    run_dir: Place, *, with_gallery: bool = True, collection: Place | None = None
+) -> int:
+    """Write `RUN_DIR/report.html`; pictures go to `RUN_DIR/gallery/` as well.
+
+    Args:
+        collection: where the run's collection lies now; None: where it lay.
+    """
+    run = RunDir.open(run_dir).reading(collection)
     if run.address is None:
         out(str(_written(run, with_gallery=with_gallery)))
         return 0

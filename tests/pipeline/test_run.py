@@ -19,7 +19,11 @@ import pytest
 from rich.console import Console
 from worlds import INFO, ONLY_FAKE, run_without_ray, toy_collection, volume, write_study
 
+from dashboards.app.data import RunData
+from dashboards.app.masks import Masks
+from dashboards.app.view import Pick
 from engine.analysis import QUESTIONS, run
+from engine.cli import run as cli
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_cases
 from engine.commands.report import report_command
@@ -120,6 +124,28 @@ def test_the_report_replays_its_gallery_from_the_run(
     # two models, four strategies; best, median, worst
     assert len(list((undisturbed / "gallery").glob("*.png"))) == 2 * 4 * 3
     assert (undisturbed / "report.html").stat().st_size > 1_000_000
+
+
+def test_a_run_is_read_beside_a_collection_that_has_moved(
+    plain: Path, collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(plain, tmp_path / "run", symlinks=True))
+    about = run / "run.json"
+    about.write_text(about.read_text().replace(str(collection), str(tmp_path / "gone")))
+    assert cli(["report", str(run)]) == 0
+    assert "say with --collection where it lies now" in capsys.readouterr().err
+    assert not list((run / "gallery").glob("*.png"))
+    assert cli(["report", str(run), "--collection", str(collection)]) == 0
+    assert capsys.readouterr().err == ""
+    assert len(list((run / "gallery").glob("*.png"))) == 9
+    data = RunData(run)
+    (row,) = data.rows("SELECT object_id FROM objects ORDER BY 1 LIMIT 1")
+    pick = Pick(row["object_id"], "fake", "box", "oracle")
+    for where, there in ((None, False), (collection, True)):
+        shown = Masks(data, where).show(pick)
+        assert shown is not None
+        assert (shown.image is not None) == there
+    data.close()
 
 
 def test_only_what_is_torn_changed_or_new_is_done_in_the_same_run(
