@@ -47,6 +47,7 @@ VIEWS = (
     "final_results",
     "final_moments",
     "final_undisplaced",
+    "paired_scores",
     "paired_results",
     "results_paper",
     "results_worst_case",
