@@ -36,6 +36,9 @@ LOOK_S = 10.0
 WAIT_S = 0.5
 """Longest wait for a helper before looking whether the stream is at its end."""
 
+END_S = 10.0
+"""Longest wait for the thread that leads them; helpers that it leaves end with the driver."""
+
 DEATHS = 3
 """On a machine that lost so many helpers the next one is not replaced."""
 
@@ -117,7 +120,7 @@ class Helpers:
     def end(self) -> None:
         """The stream has done all that no helper has finished: send them home."""
         self._over.set()
-        self._thread.join()
+        self._thread.join(END_S)  # it may be asking a machine that does not answer
 
     def receipts(self) -> Iterator[dict[str, Any]]:
         """Of the units that helpers have finished since the last call."""
