@@ -103,7 +103,9 @@ def assert_equal(found: EverythingMasks, expected: list[dict[str, Any]]) -> None
         record = records[key]
         ious.append(record["predicted_iou"])
         assert abs(found.predicted_iou[k] - record["predicted_iou"]) < 2e-6
-        assert abs(found.stability_score[k] - record["stability_score"]) < 1e-3
+        # a ratio of two areas, each of which may differ by a pixel that rounds
+        rounding = max(1e-3, 2 / max(record["area"], 1))
+        assert abs(found.stability_score[k] - record["stability_score"]) < rounding
     assert all(two < one + 4e-6 for one, two in pairwise(ious))
     for k in lost:
         near = [r for r in expected if r["point_coords"] == [found.points[k].tolist()]]
