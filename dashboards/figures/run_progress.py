@@ -61,7 +61,8 @@ def _over_time(history: History) -> tuple[Floats, Floats, Floats]:
     )  # fmt: skip
     width = edges[1] - edges[0]
     rate = (overlap * (slices / seconds)[:, None]).sum(axis=0) / width
-    busy = overlap.sum(axis=0) / (width * max(history.evaluators, 1))
+    evaluating = np.array([not one.helper for one in history.committed])
+    busy = overlap[evaluating].sum(axis=0) / (width * max(history.evaluators, 1))
     return edges, rate, busy
 
 
@@ -77,6 +78,7 @@ class _Kind:
 _PLAIN = _Kind("committed", OKABE_ITO[5])
 _FAILED = _Kind("with failed trials", OKABE_ITO[4], "x")
 _SLOW = _Kind(f"straggler: over {STRAGGLES:g} medians", OKABE_ITO[1], "/")
+_HELP = _Kind("by a machine without a GPU", OKABE_ITO[3], "-")
 _NOW = _Kind("at work", OKABE_ITO[0], ".")
 
 
@@ -96,7 +98,7 @@ def timeline(watched: Watch) -> go.Figure:
     workers = unique(bar.worker for bar in reversed(recent))[:MOST_WORKERS]
     shown = [bar for bar in recent if bar.worker in workers]
     made = go.Figure()
-    for kind in (_PLAIN, _FAILED, _SLOW, _NOW):
+    for kind in (_PLAIN, _HELP, _FAILED, _SLOW, _NOW):
         _add(made, kind, [bar for bar in shown if bar.kind == kind])
     made.update_layout(barmode="overlay", bargap=0.25)
     made.update_xaxes(type="date")
@@ -126,6 +128,8 @@ def _bars(watched: Watch) -> list[_Bar]:
 def _kind(one: Done, patience_s: float) -> _Kind:
     if one.failed:
         return _FAILED
+    if one.helper:
+        return _HELP
     return _SLOW if one.seconds > patience_s else _PLAIN
 
 

@@ -30,6 +30,7 @@ class Done:
     Attributes:
         at: when its receipt came.
         seconds: the worker was at it.
+        helper: whether that was a CPU beside GPUs, whose time is no measure for theirs.
     """
 
     unit_id: str
@@ -38,6 +39,7 @@ class Done:
     seconds: float
     slices: int
     failed: int
+    helper: bool = False
 
 
 @dataclass
@@ -98,8 +100,10 @@ class History:
         self.pace.add(event, _time(event).timestamp())
         self.passes[-1] = (self.passes[-1][0], _time(event))
         names = ("unit_id", "worker", "seconds", "slices", "failed")
-        self.committed.append(Done(at=_time(event), **{name: event[name] for name in names}))
-        if event.get("helper"):  # events of earlier versions do not say
+        helper = event.get("helper", False)  # events of earlier versions do not say
+        told = {name: event[name] for name in names}
+        self.committed.append(Done(at=_time(event), helper=helper, **told))
+        if helper:
             self.helped += 1
             return
         self.evaluating += event["seconds"]
@@ -122,9 +126,8 @@ class History:
     @property
     def patience_s(self) -> float:
         """A unit at work for longer is a straggler; infinite before the first one is done."""
-        if not self.committed:
-            return math.inf
-        return STRAGGLES * statistics.median(one.seconds for one in self.committed)
+        seconds = [one.seconds for one in self.committed if not one.helper]
+        return STRAGGLES * statistics.median(seconds) if seconds else math.inf
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,11 @@ def history(*units: Done, evaluators: int = 2, **more: Any) -> History:
     )  # fmt: skip
 
 
-def done(unit: str, end: float, seconds: float, *, slices: int = 2, failed: int = 0) -> Done:
-    return Done(unit, f"here:{unit}", START + timedelta(seconds=end), seconds, slices, failed)
+def done(
+    unit: str, end: float, seconds: float, *, slices: int = 2, failed: int = 0, helper: bool = False
+) -> Done:
+    at = START + timedelta(seconds=end)
+    return Done(unit, f"here:{unit}", at, seconds, slices, failed, helper)
 
 
 def at(watched: History | None, *attempts: Attempt, live: bool = True) -> Watch:
@@ -59,6 +62,17 @@ def test_speed_and_busy_share_add_up(spans: list[tuple[float, float, int]]) -> N
     width = np.diff(edges)
     assert (rate * width).sum() == pytest.approx(sum(n for *_, n in spans), rel=1e-4)
     assert (busy * width * 3).sum() == pytest.approx(sum(s for _, s, _ in spans), rel=1e-4)
+
+
+def test_helpers_are_slow_by_nature_and_keep_no_gpu_busy() -> None:
+    units = [done("a", 10, 10), done("b", 20, 10), done("c", 95, 90, helper=True)]
+    told = history(*units, evaluators=1)
+    edges, rate, busy = _over_time(told)
+    assert (busy * np.diff(edges)).sum() == pytest.approx(20)
+    assert (rate * np.diff(edges)).sum() == pytest.approx(6)
+    assert told.patience_s == 30
+    bars = {t.name: [one[0] for one in t.customdata] for t in timeline(at(told)).data}
+    assert bars == {"committed": ["a", "b"], "by a machine without a GPU": ["c"]}
 
 
 def test_a_bar_a_unit() -> None:

@@ -103,9 +103,9 @@ def _numbers(watched: Watch, history: History) -> dict[str, str]:
         numbers[f"{count(history.evaluators, 'evaluator')} busy"] = f"{history.busy:.0%}"
     if str(history.begun["device"]).startswith("cuda") and history.elapsed() > 0:
         at_it = sum(history.stages[stage] for stage in ON_THE_DEVICE)
-        if history.helped:
-            numbers["units by CPUs beside them"] = f"{history.helped:,}"
         numbers["GPUs busy"] = f"{at_it / (history.elapsed() * history.evaluators):.0%}"
+        if history.helped:
+            numbers["units by machines without a GPU"] = f"{history.helped:,}"
     return numbers
 
 
