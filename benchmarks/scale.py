@@ -30,9 +30,10 @@ from engine.collection.catalog import merge_catalog
 from engine.collection.catalog_schema import CATALOG_SCHEMAS
 from engine.collection.layout import FRAGMENTS
 from engine.configuration import validate
+from engine.finaliser import finalise
 from engine.models.numerics import numerics_of
 from engine.planning.ground import lay_ground
-from engine.runs import RunDir, finalise
+from engine.runs import RunDir
 from engine.stores import LocalStore
 from engine.study import Study
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 from scale import STRUCTURES, measured, scale_study, write_catalog
 
 from engine.analysis.questions import QUESTIONS, answer, keep_answers, run
+from engine.finaliser import finalise
 from engine.models.numerics import numerics_of
 from engine.planning.ground import lay_ground
 from engine.results.build import MEMORY
@@ -29,7 +30,7 @@ from engine.results.extend import ANSWERS
 from engine.results.paired_moments import add_paired_moments
 from engine.results.query import connect
 from engine.results.rollups import SUMMED, add_rollups, begin_rollups, finish_rollups
-from engine.runs import RunDir, finalise
+from engine.runs import RunDir
 from engine.study import Study
 
 OBJECTS_AT_ONCE = 10_000

@@ -10,9 +10,10 @@ import numpy as np
 from engine.collection.case import CuratedCase, Label, SourceFile
 from engine.collection.ingest import ingest_cases
 from engine.collection.source import DatasetInfo
+from engine.finaliser import finalise
 from engine.models.numerics import numerics_of
 from engine.planning.ground import plan_study, read_study
-from engine.runs import RunDir, finalise
+from engine.runs import RunDir
 
 INFO = DatasetInfo("toy", "Toy", "CC0", "made by tests", 1, "0" * 64, "0" * 64)
 

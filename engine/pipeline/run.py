@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 import engine
+from engine.finaliser import finalise
 from engine.models.memory import Projection
 from engine.models.numerics import numerics_of, torch_device
 from engine.parity.gate import hold_to_bound
@@ -39,7 +40,7 @@ from engine.planning.tasks import Flags, Tasks
 from engine.results.attempts import at_work, forget_all
 from engine.results.parts import PartStore
 from engine.results.query import run_sql
-from engine.runs import Hold, RunDir, driver_lock, finalise, log_to_file, working_folder
+from engine.runs import Hold, RunDir, driver_lock, log_to_file, working_folder
 from engine.stores import Place, Store
 from engine.study import Runtime
 

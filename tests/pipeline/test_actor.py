@@ -21,6 +21,7 @@ from engine.collection.reading import read_slices
 from engine.errors import SamscopeError
 from engine.evaluate import Evaluator
 from engine.evaluation.rows import CellRows
+from engine.finaliser import finalise
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor, load_models
 from engine.pipeline.cluster import connected
@@ -34,7 +35,7 @@ from engine.results.attempts import FOLDER, Attempt, at_work, begin, forget_all,
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.rows import part_tables
-from engine.runs import RunDir, finalise
+from engine.runs import RunDir
 from engine.study import Runtime
 
 TRIALS = 4 * (1 + 3 + 3)

@@ -17,6 +17,7 @@ import pytest
 from worlds import STUDY, toy_collection, write_study
 
 from engine.analysis import run as ask
+from engine.finaliser import finalise
 from engine.models.numerics import numerics_of
 from engine.pipeline.actor import Assignment, EvaluatorActor
 from engine.pipeline.datasource import read_unit
@@ -24,7 +25,7 @@ from engine.planning.ground import Planning, plan_study, read_study
 from engine.results.manifest import Manifest
 from engine.results.parts import PartStore
 from engine.results.query import connect, run_sql
-from engine.runs import RunDir, finalise
+from engine.runs import RunDir
 
 MIXED = STUDY + "mixed_numerics: true\n"
 OTHER = "cpu-default"
