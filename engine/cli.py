@@ -104,6 +104,7 @@ def run(argv: list[str]) -> int:
         text = getattr(mistake, "format_message", mistake.__str__)()
         context = getattr(mistake, "ctx", None)
         verb = context.command_path if context is not None else "samscope"
+        text = text or "say which command"
         errors.print(f"[bold red]error:[/] {_escape(_plain(text))}\n  remedy: {verb} --help")
         return MISTAKE
     except (typer.Abort, KeyboardInterrupt):

@@ -72,7 +72,7 @@ class Catalog:
                 where=str(place),
                 got=without(place, "catalog/fragments"),
                 expected="a folder or an address written by `samscope ingest`",
-                remedy="say with --collection where it lies now, or make it: "
+                remedy="put it back where it was, or make it: "
                 f"samscope ingest RECIPE.yaml RAW_DIR --out {place}",
             )
         return cls(place, tuple(list_fragments(store)))

@@ -24,6 +24,7 @@ from engine.stores import Place
 ALL = "all"
 """Instead of a question's name: every question, a file each."""
 _TEXT = ("topic", "text")
+_FILES = {".csv", ".json", ".parquet", ".txt"}
 
 
 def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | None) -> int:
@@ -39,6 +40,8 @@ def ask_command(run_dir: Place, question: str | None, fmt: str, folder: Path | N
         width = max(map(len, QUESTIONS))
         for known in QUESTIONS.values():
             out(f"{known.name:{width}}  {known.words}")
+        out("\nanswer one: samscope ask RUN_DIR leaderboard; all of them: "
+            "samscope ask RUN_DIR all --format csv --out DIR")  # fmt: skip
         return 0
     if question is None or (question == ALL and folder is None):
         raise UserError(
@@ -65,6 +68,13 @@ def _write(
 ) -> int:
     """Write answers to `folder/<question>.<format>`."""
     answer = run(connection, names[0])  # a wrong name leaves no folder
+    if folder.suffix in _FILES and not folder.is_dir():
+        raise UserError(
+            "answers are written to a folder, a file each",
+            got=f"--out {folder}",
+            expected="the name of a folder",
+            remedy=f"--out {folder.with_suffix('')}, or without --out: --format csv > answer.csv",
+        )
     try:
         make_folder(folder)
     except (FileExistsError, NotADirectoryError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dashboards.app import make_server_app, serve
+from engine.commands.moved import run_beside
 from engine.commands.say import out
 from engine.stores import Place
 
@@ -21,8 +22,9 @@ def dashboard_command(
         collection: where the run's collection lies now; None: where it lay.
 
     Raises:
-        UserError: no results to show, or the address is taken.
+        UserError: no results to show, not the run's collection, or the address is taken.
     """
+    run_beside(run_dir, collection)
     server = serve(make_server_app(run_dir, other, collection), host, port)
     name = f"[{host}]" if ":" in host else host
     out(f"dashboard  http://{name}:{server.port}  (Ctrl-C ends it)")

@@ -11,6 +11,14 @@ from engine.results.query import run_sql
 from engine.stores import Place, below
 from engine.study import Runtime
 
+_NO_MASKS = """
+    SELECT model, strategy, params->>'pred_iou_thresh' AS pred_iou,
+        params->>'stability_score_thresh' AS stability
+    FROM coverage JOIN strategies USING (strategy)
+    WHERE kind = 'everything' AND done > 0 AND undefined = done
+    ORDER BY ALL"""
+"""Models whose thresholds for Everything were chosen for another model."""
+
 
 def evaluate_command(study: Path, collection: Place, run_dir: Place, runtime: Runtime) -> int:
     """Run or resume a study; returns 1 when trials failed or are pending."""
@@ -20,6 +28,13 @@ def evaluate_command(study: Path, collection: Place, run_dir: Place, runtime: Ru
     table(run_sql(run_dir, "FROM coverage ORDER BY ALL"), "coverage")
     for row in run_sql(run_dir, "SELECT model FROM models WHERE untrained").to_pylist():
         out(f"model '{row['model']}' has untrained, random weights: its scores mean nothing")
+    for row in run_sql(run_dir, _NO_MASKS).to_pylist():
+        out(
+            f"'{row['strategy']}' of '{row['model']}' has no mask on any object: few of its masks, "
+            f"or none, pass {row['pred_iou']} (predicted IoU) and {row['stability']} (stability); "
+            "a study may ask for less: {name: everything, kind: everything, params: "
+            "{pred_iou_thresh: 0.5, stability_score_thresh: 0.5}}"
+        )
     out(
         f"{count(outcome.units_run, 'unit')} of {outcome.units_total} evaluated; "
         f"{outcome.done:,} trials done, {outcome.failed:,} failed, {outcome.pending:,} pending "

@@ -16,7 +16,7 @@ import torch
 import engine
 from engine.collection.raw import recipe_names
 from engine.commands.say import out
-from engine.errors import UserError
+from engine.errors import UserError, nearest
 from engine.identity import PROTOCOL_VERSION, file_sha256
 from engine.models.checkpoint_fit import looks_like
 from engine.models.checkpoints import Checkpoint, read_checkpoint
@@ -50,6 +50,14 @@ def info_command(asked: Path | None) -> int:
 def _facts(asked: Path | None) -> list[tuple[str, object]]:
     if asked is None:
         return _installation()
+    named = not asked.suffix and asked.parent == Path() and not asked.exists()
+    if named and str(asked) not in model_names():
+        raise UserError(
+            "there is no such file, and no such built-in model",
+            got=str(asked),
+            expected="a file of weights, or the name of a built-in model",
+            remedy=nearest(str(asked), [name for name in model_names() if name != FOR_TESTS]),
+        )
     if asked.is_dir():
         raise UserError(
             "this is no checkpoint",

@@ -17,6 +17,7 @@ from engine.collection.catalog import Catalog
 from engine.collection.contract import SliceRef
 from engine.collection.reading import read_slices
 from engine.collection.sample import sample_units
+from engine.commands.moved import run_beside
 from engine.commands.say import out, problem
 from engine.errors import SamscopeError, UserError, kind_of, system_words
 from engine.evaluation.rows import TrialKey
@@ -43,8 +44,11 @@ def report_command(
 
     Args:
         collection: where the run's collection lies now; None: where it lay.
+
+    Raises:
+        UserError: no run, or not its collection.
     """
-    run = RunDir.open(run_dir).reading(collection)
+    run = run_beside(run_dir, collection)
     if run.address is None:
         out(str(_written(run, with_gallery=with_gallery)))
         return 0
@@ -84,7 +88,8 @@ def gallery(run: RunDir) -> Iterator[GalleryItem]:
     try:
         refs = _slices_of(run, study, {pick["slice_id"] for pick in picks})
     except SamscopeError as error:
-        problem(f"no gallery: {error}")
+        problem(f"the report is written without pictures: {error}")
+        problem("if the collection has moved, say where it lies now: --collection PLACE")
         return
     deterministic_cpu()
     models: dict[str, Model] = {}

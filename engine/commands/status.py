@@ -40,7 +40,7 @@ def status_command(run_dir: Place) -> int:
     elif run.wall_s > 0:
         out("the database is missing: run evaluate again, it builds it from the parts")
     else:
-        out("no database yet: it is built when the evaluation ends")
+        out("no database yet: `samscope evaluate` builds it at its end; stopped, it goes on again")
     if run.store.size("study.yaml") is not None:
         say_untrained(run.study())
     return 0

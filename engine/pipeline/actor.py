@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -118,7 +119,7 @@ class EvaluatorActor:
             before = self._begin(task)
             attempts, cells = self._attempts(task, row, before)
             evaluated = time.perf_counter()
-            cells = [self._commit(task, rows, attempts) for rows in cells]
+            cells = self._commit(task, cells, attempts)
             self._end(task)
         except (OSError, UserError) as problem:
             why = problem if isinstance(problem, UserError) else _unwritable(problem)
@@ -132,8 +133,11 @@ class EvaluatorActor:
             self._worker, attempts, before, ended - started, ended - evaluated, self._too_old
         )
         receipt = receipt_of(task.unit_id, len(task), cells, effort)
-        self._metrics.add(receipt.to_pylist()[0])
+        self._count(receipt.to_pylist()[0])
         return receipt
+
+    def _count(self, receipt: dict[str, Any]) -> None:
+        self._metrics.add(receipt)
 
     def _begin(self, task: UnitTask) -> list[Lost]:
         """Mark the beginning; returns the workers that began this unit and did not finish it."""
@@ -195,7 +199,11 @@ class EvaluatorActor:
         given = self._assignment
         return fail_cells(given.study, given.cards, task, task.cells, stage, problem)
 
-    def _commit(self, task: UnitTask, rows: CellRows, attempts: int) -> CellRows:
+    def _commit(self, task: UnitTask, cells: Sequence[CellRows], attempts: int) -> list[CellRows]:
+        """Commit cells; returns what was committed."""
+        return [self._commit_one(task, rows, attempts) for rows in cells]
+
+    def _commit_one(self, task: UnitTask, rows: CellRows, attempts: int) -> CellRows:
         """Commit a cell; rows that the ledger refuses are replaced by failure rows.
 
         Raises:

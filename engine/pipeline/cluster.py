@@ -115,23 +115,15 @@ class Machine:
     host: str
     cpus: int
 
-    def ask(self, question: Callable[..., T], *given: object) -> T:
-        """What a worker there says.
-
-        Raises:
-            RayError: the machine is lost.
-        """
-        said: T = ray.get(on_machine(question, self.node, num_cpus=0).remote(*given))
-        return said
-
 
 def machines_without_gpu() -> list[Machine]:
-    """Those alive with a CPU to give; a head that says it has none is left out."""
+    """Those alive with a CPU to give, but the driver's own, which has enough to do."""
     known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     found = []
     for one in known:
         has = one["Resources"]
-        if one["Alive"] and has.get("CPU", 0) >= 1 and not has.get("GPU", 0):
+        idle = one["Alive"] and one["NodeID"] != this_node()
+        if idle and has.get("CPU", 0) >= 1 and not has.get("GPU", 0):
             found.append(Machine(one["NodeID"], one["NodeManagerAddress"], int(has["CPU"])))
     return found
 

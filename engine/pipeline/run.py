@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,11 @@ from rich.console import Console
 
 import engine
 from engine.finaliser import finalise
-from engine.models.memory import Projection
 from engine.models.numerics import numerics_of, torch_device
 from engine.parity.gate import hold_to_bound
 from engine.parity.sample import measure_parity
 from engine.pipeline.actor import Assignment
 from engine.pipeline.cluster import (
-    Machine,
     actor_count,
     connected,
     device_of,
@@ -33,7 +31,7 @@ from engine.pipeline.events import EventLog, logged_events
 from engine.pipeline.progress import track
 from engine.pipeline.stream import helped_stream, stream
 from engine.pipeline.uploads import sent_along
-from engine.planning.admission import admit, memory_of, projected, room
+from engine.planning.admission import admit, memory_of, projected
 from engine.planning.ground import Planning, lay_ground, read_study
 from engine.planning.plan import Plan, algorithm_versions
 from engine.planning.tasks import Flags, Tasks
@@ -242,18 +240,15 @@ def _evaluate(
     # One kind of device was asked for where the runtime names it.
     if device == "cuda" and runtime.device == "auto" and plan.study.mixed_numerics:
         one = projected(planning, numerics_of("cpu", plan.study.precision))
-        receipts = helped_stream(collection, pending, assignment, actors, partial(_room_on, one))
+        receipts = helped_stream(collection, pending, assignment, actors, one)
     else:
         receipts = stream(collection, pending, assignment, actors)
     store = run.store
-    for receipt in track(receipts, pending, console, lambda: _oldest(store)):
-        events.unit(receipt)
-        hold.check()
-
-
-def _room_on(projection: Projection | None, machine: Machine) -> int:
-    """Evaluators that find a CPU and memory there."""
-    return room(projection, machine.cpus, machine.ask(memory_of, "cpu"))
+    # An error here must end the stream before Ray is left: helpers have a thread that asks it.
+    with closing(receipts):
+        for receipt in track(receipts, pending, console, lambda: _oldest(store)):
+            events.unit(receipt)
+            hold.check()
 
 
 def _oldest(store: Store) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,8 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from engine.errors import RemoteError
+from engine.models.memory import Projection
 from engine.pipeline.actor import Assignment, EvaluatorActor
-from engine.pipeline.cluster import Machine
 from engine.pipeline.datasource import ZarrUnits
 from engine.pipeline.helpers import helped
 from engine.planning.tasks import Tasks
@@ -19,7 +19,7 @@ from engine.planning.tasks import Tasks
 
 def stream(
     collection: str, tasks: Tasks, assignment: Assignment, actors: int
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Evaluate and commit every task; yields a receipt per unit as it is committed.
 
     Read tasks take no CPU: with one each, a pool as large as the CPU count would never start;
@@ -57,19 +57,28 @@ def helped_stream(
     tasks: Tasks,
     assignment: Assignment,
     actors: int,
-    room: Callable[[Machine], int],
-) -> Iterator[dict[str, Any]]:
+    projection: Projection | None,
+) -> Generator[dict[str, Any], None, None]:
     """As `stream`, while machines without a GPU help; a unit has one receipt, whoever did it.
 
+    Receipts of helpers come with the stream's next one. Close it: helpers work until then.
+
     Args:
-        room: helpers that a machine has room for.
+        projection: memory of one helper; None: its models have no network.
 
     Raises:
         RemoteError: as `stream`.
     """
-    with helped(collection, tasks, assignment, room) as helpers:
+    seen = set[str]()
+
+    def first(receipt: dict[str, Any]) -> bool:
+        known = receipt["unit_id"] in seen
+        seen.add(receipt["unit_id"])
+        return not known
+
+    with helped(collection, tasks, assignment, projection) as helpers:
         asking = replace(assignment, begins=helpers.begins())
         for receipt in stream(collection, tasks, asking, actors):
-            yield from helpers.receipts()
-            yield receipt
-    yield from helpers.receipts()
+            helpers.told(receipt["unit_id"])
+            yield from filter(first, (*helpers.receipts(), receipt))
+    yield from filter(first, helpers.receipts())

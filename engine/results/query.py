@@ -42,7 +42,8 @@ def database_of(run_dir: Place) -> Path:
             "this run has no results database",
             where=str(pointer),
             got=without(run_dir, POINTER),
-            remedy="run `samscope evaluate STUDY.yaml --collection C --out RUN_DIR` first",
+            remedy="run `samscope evaluate STUDY.yaml --collection C --out RUN_DIR`, which "
+            "builds it at its end; where that was stopped, the same command goes on",
         )
     return pointer.resolve()
 

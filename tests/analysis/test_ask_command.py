@@ -179,3 +179,12 @@ def test_methods_are_prose(made: Synthetic, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().out
     assert said.startswith("The study 'synthetic' covers ")
     assert all(len(line) <= 88 for line in said.splitlines())
+
+
+def test_a_file_is_no_folder_for_answers(
+    made: Synthetic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = tmp_path / "a.csv"
+    assert run(["ask", str(made.run_dir), "leaderboard", "--out", str(wanted)]) == 2
+    assert "written to a folder" in capsys.readouterr().err
+    assert not wanted.exists()

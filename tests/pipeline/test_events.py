@@ -170,6 +170,20 @@ def test_status_of_a_run_at_work(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert "a straggler: 5.0 minutes" in said
 
 
+def test_helpers_count_as_units_and_not_as_busy(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (run / NAME).open("a") as stream:
+        stream.write(json.dumps(unit(40, seconds=900.0, helper=True)) + "\n")
+    history = latest(read_events(run / NAME))
+    assert history is not None
+    assert (history.helped, history.tally.units, history.evaluating) == (1, 4, 15.0)
+    assert history.stages == {"embed": 4.5, "commit": 1.5}
+    assert history.patience_s == 9.0
+    assert status_command(run) == 0
+    assert "1 unit by machines without a GPU" in capsys.readouterr().out
+
+
 def test_status_of_a_dead_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert status_command(run) == 0
     said = capsys.readouterr().out

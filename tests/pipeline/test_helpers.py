@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -146,7 +146,7 @@ def test_machines_without_a_gpu_help_and_one_is_killed(
         first, *_ = wait_for_helpers(run, process)
         os.kill(int(first.rpartition(":")[2]), signal.SIGKILL)
     log = (run / "run.log").read_text()
-    assert "has room for 2 helpers" in log
+    assert log.count("has room for") == log.count("has room for 2 helpers") == 1
     assert "is lost" in log
     assert tables(run) == tables(undisturbed)
     sql = "SELECT DISTINCT device FROM units WHERE model <> '-' ORDER BY 1"
@@ -157,6 +157,41 @@ def test_machines_without_a_gpu_help_and_one_is_killed(
     assert len(ids) == len(set(ids)) == 16  # one receipt a unit, whoever did it
     assert {one["helper"] for one in units} == {True, False}
     assert all(not one["failed"] for one in units)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from engine.errors import UserError
+from engine.pipeline import run
+from engine.pipeline.events import EventLog
+from engine.study import Runtime
+def full(self, receipt):
+    raise UserError("the disk is full")
+EventLog.unit = full
+study, collection, out, address = sys.argv[1:]
+try:
+    run.run_study(Path(study), Path(collection), Path(out), Runtime(address=address), Console())
+except UserError as problem:
+    print(problem)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_an_error_of_the_driver_ends_the_run_in_words(
+    cluster: SmallCluster, many: Path, tmp_path: Path
+) -> None:
+    """Ray must not be left while the helpers' thread asks it: that ended in a crash."""
+    study = write_study(tmp_path, MIXED, "seconds_per_slice: 0.4\n")
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(study), str(many), str(tmp_path / "run"),
+         cluster.address],
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert (done.returncode, "the disk is full" in done.stdout) == (2, True), done.stderr
 
 
 @pytest.mark.ray
@@ -188,9 +223,10 @@ def test_no_cpu_helps_where_one_kind_is_wanted(
 
 
 def helper_at(tmp_path: Path, collection: Path, fake: str) -> tuple[Helper, Planning]:
-    planning = plan_study(
-        read_study(write_study(tmp_path, MIXED, fake)), collection, numerics_of("cpu")
-    )
+    # boxes first: what fails is not the last that is looked at
+    text = MIXED.replace("[everything, point_1, box]", "[box, everything, point_1]")
+    study = read_study(write_study(tmp_path, text, fake))
+    planning = plan_study(study, collection, numerics_of("cpu"))
     plan = planning.plan
     run = RunDir.prepare(tmp_path / "run", collection)
     run.begin(plan.study)
@@ -199,15 +235,47 @@ def helper_at(tmp_path: Path, collection: Path, fake: str) -> tuple[Helper, Plan
     ), planning
 
 
-def test_a_helper_leaves_what_fails_to_the_stream(collection: Path, tmp_path: Path) -> None:
-    helper, planning = helper_at(tmp_path, collection, "fail_on_width: 64\n")
+@pytest.mark.parametrize(
+    "fake",
+    ["fail_on_width: 64\n", "fail_on_x: 6\n"],
+    ids=["every trial of it", "boxes of one object"],
+)
+def test_a_helper_commits_nothing_of_a_unit_that_fails(
+    collection: Path, tmp_path: Path, fake: str
+) -> None:
+    """Or its cells would be of two kinds of machines."""
+    helper, planning = helper_at(tmp_path, collection, fake)
     task = planning.plan.units[0]
     receipt, whole = helper.evaluate(str(collection), task.pack())
     assert receipt["helper"] is True
     assert receipt["failed"] > 0
     assert not whole
-    committed = [one.cell for one in PartStore(tmp_path / "run").manifests()]
-    assert all(cell.is_factors for cell in committed)
+    assert not list(PartStore(tmp_path / "run").manifests())
+
+
+def test_after_a_failure_a_helper_goes_on(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper, planning = helper_at(tmp_path, collection, "")
+    first, second = planning.plan.units[0], planning.plan.units[1]
+    with monkeypatch.context() as broken:
+        broken.setattr(helper._evaluator, "evaluate", lambda task, pixels: 1 / 0)
+        assert not helper.evaluate(str(collection), first.pack())[1]
+    assert helper.evaluate(str(collection), second.pack())[1]
+    units = {one.cell.unit_id for one in PartStore(tmp_path / "run").manifests()}
+    assert units == {second.unit_id}
+
+
+def test_a_helper_says_before_its_first_unit_that_it_can_do_none(
+    collection: Path, tmp_path: Path
+) -> None:
+    helper, planning = helper_at(tmp_path, collection, "")
+    assert helper.ready() is None
+    plan = planning.plan
+    card = next(iter(plan.cards.values()))
+    cards = {"fake": replace(card, weights_sha256="0" * 64)}
+    other = Assignment(plan.study, "cpu", str(tmp_path / "run"), cards, plan.numerics)
+    assert "weights of 'fake'" in str(Helper(other).ready())
 
 
 def test_a_helper_commits_what_it_can_and_marks_nothing(collection: Path, tmp_path: Path) -> None:
@@ -242,46 +310,61 @@ def test_the_stream_skips_what_a_helper_finished(collection: Path, tmp_path: Pat
 
 @given(
     n=st.integers(0, 12),
-    acts=st.lists(st.tuples(st.sampled_from(["begin", "take", "finish"]), st.integers(0, 11))),
+    acts=st.lists(st.tuples(st.sampled_from(["begin", "end", "take", "finish"]), st.integers(0))),
 )
 def test_shares_lose_no_unit_and_count_none_twice(n: int, acts: list[tuple[str, int]]) -> None:
+    """Whatever the order, and with helpers that never come to an end."""
     shares = Shares([f"u{i}" for i in range(n)])
-    stream: set[int] = set()
-    helpers: set[int] = set()
-    at_it: list[int] = []
+    counted: list[int] = []
+    at_it: dict[str, list[int]] = {"stream": [], "helpers": []}
+    taken: list[int] = []
     front = 0
+
+    def end(side: str, which: int) -> None:
+        place = at_it[side].pop(which % len(at_it[side]))
+        if shares.finish(f"u{place}"):
+            counted.append(place)
+
     for act, which in acts:
         if act == "begin" and front < n:
             if shares.begin(f"u{front}"):
-                stream.add(front)
+                at_it["stream"].append(front)
+            else:
+                assert front in counted
             front += 1
         elif act == "take":
             place = shares.take()
-            if place is not None:
-                assert place not in stream
-                assert place not in at_it
-                assert place not in helpers
-                at_it.append(place)
-        elif act == "finish" and at_it:
-            place = at_it.pop(which % len(at_it))
-            if shares.finish(place):
-                helpers.add(place)
-    for place in range(front, n):  # helpers that are still at it do not matter
+            if place is None:
+                assert set(range(n)) <= {*counted, *taken}
+            else:
+                untaken = set(range(front, n)) - set(taken)
+                assert place == max(untaken) if untaken else place in at_it["stream"]
+                assert place not in (*taken, *counted)
+                taken.append(place)
+                at_it["helpers"].append(place)
+        elif act == "end" and at_it["stream"]:
+            end("stream", which)
+        elif act == "finish" and at_it["helpers"]:
+            end("helpers", which)
+    for place in range(front, n):
         if shares.begin(f"u{place}"):
-            stream.add(place)
-    assert stream | helpers == set(range(n))
-    assert not stream & helpers
-    assert shares.take() is None
+            at_it["stream"].append(place)
+    while at_it["stream"]:
+        end("stream", 0)
+    assert sorted(counted) == list(range(n))
 
 
 def test_a_unit_that_is_begun_again_is_still_the_streams() -> None:
-    shares = Shares(["a", "b"])
+    shares = Shares(["a", "b", "c"])
     assert shares.begin("a")
     assert shares.begin("a")  # its evaluator died
-    assert shares.take() == 1
+    assert [shares.take(), shares.take()] == [2, 1]
+    assert shares.take() == 0  # in case the stream never comes to its end
     assert shares.take() is None
     assert shares.begin("b")
-    assert not shares.finish(1)
+    assert shares.finish("b")
+    assert not shares.finish("b")
+    assert not shares.begin("b")
 
 
 def test_room_is_what_fits() -> None:

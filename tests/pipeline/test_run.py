@@ -133,8 +133,23 @@ def test_a_run_is_read_beside_a_collection_that_has_moved(
     about = run / "run.json"
     about.write_text(about.read_text().replace(str(collection), str(tmp_path / "gone")))
     assert cli(["report", str(run)]) == 0
-    assert "say with --collection where it lies now" in capsys.readouterr().err
+    assert "say where it lies now: --collection" in capsys.readouterr().err
     assert not list((run / "gallery").glob("*.png"))
+    page = (run / "report.html").read_bytes()
+    grown = toy_collection(tmp_path / "grown.zarr", cases=4)
+    foreign = tmp_path / "foreign.zarr"
+    case = replace(volume("case0", slices=1), dataset="elsewhere")
+    ingest_cases(replace(INFO, dataset="elsewhere"), [case], foreign)
+    for place, said in (
+        (tmp_path / "nope", "no collection here"),
+        (foreign, "no data set toy; it has elsewhere"),
+        (grown, "not quite"),
+    ):
+        code = cli(["report", str(run), "--collection", str(place)])
+        assert said in " ".join(capsys.readouterr().err.split())
+        assert code == (0 if place == grown else 2)
+        if code:
+            assert (run / "report.html").read_bytes() == page
     assert cli(["report", str(run), "--collection", str(collection)]) == 0
     assert capsys.readouterr().err == ""
     assert len(list((run / "gallery").glob("*.png"))) == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_a_study_s_heaviest_work_is_projected(world: Path) -> None:
     assert two is not None
     assert two.weights > whole.weights
     assert a_projection(world, STUDY.replace("{name: tiny}, ", "")) is None, "no network"
+
+
+def test_a_helper_is_projected_by_its_own_numerics(world: Path) -> None:
+    """Not by those of the plan, whose batches may be a GPU's."""
+    study = read_study(write_study(world, STUDY))
+    cpu = numerics_of("cpu")
+    gpu = replace(cpu, encode_batch=8, decode_batch=64)
+    planning = plan_study(study, world / "c.zarr", gpu)
+    of_gpu, of_helper = projected(planning), projected(planning, cpu)
+    assert of_gpu is not None
+    assert of_helper is not None
+    assert of_helper.encode < of_gpu.encode
+    assert of_helper == projected(plan_study(study, world / "c.zarr", cpu))
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -1,9 +1,9 @@
 -- Question: how does Dice fall when the prompt is displaced?
 -- One row per model, strategy, selection and level; every trial of a level counts. Drop = Dice at
 -- the level minus Dice of the same object at (0,0), so it is negative where displacement hurts;
--- objects without a score at (0,0) have no drop.
+-- objects without a score at (0,0) have no drop. Levels are in pixels of the original grid.
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1; drop_n and
--- drop_total are those of the drop. Levels are in pixels of the original grid.
+-- drop_total are those of the drop.
 -- Source: protocol section 2 "Randomness"; the paper's drops: protocol section 8.
 -- Empty: the study has only strategies of kind `everything`, which is not displaced.
 WITH scored AS (

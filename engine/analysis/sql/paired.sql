@@ -2,8 +2,8 @@
 -- Every two models of the study, `baseline` the one it names first: gain = Dice of `model` minus
 -- Dice of `baseline`, object by object; level (0,0), trial 0; dice_baseline, dice_model: the two
 -- means it is the difference of. One row per two models, strategy, selection, structure and
--- modality. Objects that changed most: `paired_objects`.
--- Moments: one row per subject; total = sum of gains, -1..1; expected = objects in the study.
+-- modality; expected: its objects in the study. Objects that changed most: `paired_objects`.
+-- Moments: one row per subject; total = sum of gains, -1..1.
 -- Source: protocol sections 3, 6 and 7.
 -- Empty: the study has one model; a comparison needs two that share a strategy.
 WITH population AS (
