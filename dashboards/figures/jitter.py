@@ -32,7 +32,7 @@ def figure(answer: pa.Table) -> go.Figure:
             _panel(figure, panel, strategies, levels, (row, column))
     figure.update_xaxes(
         tickvals=list(range(len(levels))), ticktext=[_words(*level) for level in levels],
-        range=[-0.4, len(levels) - 0.6],
+        range=[-0.4, len(levels) - 0.6], showticklabels=True,
     )  # fmt: skip
     figure.update_xaxes(title_text="displacement (px)", row=len(models))
     highest = max((row["dice_hi"] or row["dice"] or 0.0 for row in items), default=0.0)

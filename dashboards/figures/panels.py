@@ -53,7 +53,7 @@ def dot_panels(
                 y = [strategies.index(row["strategy"]) + shift for row in shown]
                 _add(figure, kind, shown, value + suffix, y, (at, column), at == column == 1)
         _label(figure, mine, strategies, at)
-    figure.update_xaxes(range=axis_range)
+    figure.update_xaxes(range=axis_range, showticklabels=True)  # a tall figure is seen in parts
     figure.update_xaxes(title_text=axis, row=len(models))
     return finish(figure, 130 + 70 * len(models) + 44 * lines)
 

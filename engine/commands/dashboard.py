@@ -24,7 +24,8 @@ def dashboard_command(
     Raises:
         UserError: no results to show, not the run's collection, or the address is taken.
     """
-    run_beside(run_dir, collection)
+    if collection is not None:
+        run_beside(run_dir, collection)
     server = serve(make_server_app(run_dir, other, collection), host, port)
     name = f"[{host}]" if ":" in host else host
     out(f"dashboard  http://{name}:{server.port}  (Ctrl-C ends it)")

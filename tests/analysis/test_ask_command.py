@@ -181,7 +181,7 @@ def test_methods_are_prose(made: Synthetic, capsys: pytest.CaptureFixture[str]) 
     assert all(len(line) <= 88 for line in said.splitlines())
 
 
-def test_a_file_is_no_folder_for_answers(
+def test_a_name_with_an_ending_is_no_folder(
     made: Synthetic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wanted = tmp_path / "a.csv"

@@ -397,6 +397,20 @@ def test_words_for_nothing_to_compare(data: RunData) -> None:
     assert "leave no two models" in str(compare.body(state, View({"model": ("tiny",)})))
 
 
+def test_nothing_is_said_to_be_filled_where_the_prediction_is_empty(
+    data: RunData, made: Any
+) -> None:
+    state = State(data, Masks(data))
+    for status, words in (("empty_prediction", "of oracle is empty"), ("ok", "mask oracle picked")):
+        trial = next(
+            t for t in made.trials
+            if any((s["selection"], s["status"]) == ("oracle", status) for s in t["selections"])
+        )  # fmt: skip
+        pick = Pick(trial["object_id"], trial["model"], trial["strategy"], "oracle",
+                    trial["jitter_lo"], trial["jitter_hi"], trial["trial"])  # fmt: skip
+        assert words in str(case(state, pick))
+
+
 def test_a_model_of_two_runs_is_compared_with_itself(made: Any, tmp_path: Path) -> None:
     run_dir = shutil.copytree(made.run_dir, tmp_path / "run", symlinks=True)
     mine = RunData(made.run_dir)

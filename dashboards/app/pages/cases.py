@@ -204,13 +204,21 @@ def _words(
             value=here,
         )]),
         html.H3("Selections"),
-        html.P(f"The object has {trial['gt_px']:,} px. Filled: the mask {pick.selection} picked."
+        html.P(f"The object has {trial['gt_px']:,} px. {_filled(pick, picked)}"
                + (f" Notes: {notes}." if notes else ""), className="note"),
         grid("selections", selections),
         html.H3("Candidates"),
         html.P("Click their names below the picture to show or hide them.", className="note"),
         grid("candidates", shown),
     ]  # fmt: skip
+
+
+def _filled(pick: Pick, picked: dict[str, Any]) -> str:
+    """What the picture shows of the prediction; an empty one is no fault of the picture."""
+    one = picked.get(pick.selection)
+    if one is not None and one["status"] == "empty_prediction":
+        return f"Nothing is filled: the prediction of {pick.selection} is empty."
+    return f"Filled: the mask {pick.selection} picked."
 
 
 def _level(row: Any) -> str:
