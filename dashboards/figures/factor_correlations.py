@@ -19,7 +19,7 @@ def figure(answer: pa.Table) -> go.Figure:
     models = unique(row["model"] for row in items)
     factors = unique(row["factor"] for row in items)
     strategies = unique(row["strategy"] for row in items)
-    made = make_subplots(rows=1, cols=len(models), shared_yaxes=True, subplot_titles=models,
+    made = make_subplots(rows=1, cols=len(models), shared_yaxes=True,
                          horizontal_spacing=min(0.02, 0.3 / len(models)))  # fmt: skip
     shifts = offsets(len(strategies), 0.62)
     for column, model in enumerate(models, start=1):
@@ -42,13 +42,15 @@ def figure(answer: pa.Table) -> go.Figure:
                 ),
                 row=1, col=column,
             )  # fmt: skip
+        made.update_xaxes(title_text=f"{model} · partial Spearman with Dice", col=column)
         made.add_vline(x=0, line={"color": "rgba(128,128,128,0.8)", "width": 1}, col=column, row=1)
-    made.update_xaxes(range=[-1.02, 1.02], title_text="partial Spearman with Dice")
+    # Above: the figure is taller than a window.
+    made.update_xaxes(range=[-1.02, 1.02], side="top")
     made.update_yaxes(
         tickvals=list(range(len(factors))), ticktext=[name.replace("_", " ") for name in factors],
         range=[len(factors) - 0.5, -0.5],
     )  # fmt: skip
-    height = 120 + len(factors) * max(24, 9 * len(strategies))
+    height = 130 + len(factors) * max(24, 9 * len(strategies))
     return finish(made, height, note=f"Selection {selection}. {_words(items)}")
 
 
