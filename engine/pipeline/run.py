@@ -246,9 +246,13 @@ def _evaluate(
     store = run.store
     # An error here must end the stream before Ray is left: helpers have a thread that asks it.
     with closing(receipts):
-        for receipt in track(receipts, pending, console, lambda: _oldest(store)):
-            events.unit(receipt)
-            hold.check()
+        try:
+            for receipt in track(receipts, pending, console, lambda: _oldest(store)):
+                events.unit(receipt)
+                hold.check()
+        except KeyboardInterrupt:  # workers take some seconds to end
+            log.info("stopping: what is committed is kept, units at work are given up")
+            raise
 
 
 def _oldest(store: Store) -> str:
