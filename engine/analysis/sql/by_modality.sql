@@ -1,7 +1,7 @@
 -- Question: how well is each modality segmented?
--- Level (0,0), trial 0. One row per model, strategy, selection and modality; balanced: every
--- structure of the modality weighs the same; expected: objects of the modality in the study. The
--- paper's Fig. 10.
+-- Prompts are not displaced (level (0,0), trial 0). One row per model, strategy, selection and
+-- modality; balanced: every structure of the modality weighs the same; expected: objects of the
+-- modality in the study. The paper's Fig. 10.
 -- Moments: one row per subject and structure; total = sum of Dice, 0..1.
 -- Source: protocol sections 3 and 6.
 WITH population AS (

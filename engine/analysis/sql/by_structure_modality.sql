@@ -1,6 +1,7 @@
 -- Question: which structures, in which modality, are segmented well and which not?
--- Level (0,0), trial 0, what a user gets (`predicted_iou`) and the upper bound (`oracle`). One row
--- per model, strategy, selection, structure and modality; expected: its objects in the study.
+-- What a user gets (`predicted_iou`) and the upper bound (`oracle`); prompts are not displaced (level
+-- (0,0), trial 0). One row per model, strategy, selection, structure and modality; expected: its
+-- objects in the study.
 -- Moments: one row per subject; total = sum of Dice, 0..1.
 -- Source: protocol sections 3 and 6.
 WITH population AS (

@@ -1,7 +1,7 @@
 -- Question: how far is the predicted border from the true one, and how often is there none?
--- Level (0,0), trial 0. Distances in pixels over the objects with a prediction (n_defined); an
--- empty prediction has none and is counted, not dropped; nsd counts it as 0 (tolerance: study).
--- One row per model, strategy and selection. Source: protocol section 4.
+-- Prompts are not displaced (level (0,0), trial 0). Distances in pixels over the objects with a
+-- prediction (n_defined); an empty prediction has none and is counted, not dropped; nsd counts it
+-- as 0 (tolerance: study). One row per model, strategy and selection. Source: protocol section 4.
 SELECT
     e.model, e.strategy, e.selection,
     count(r.hd95_px) AS n_defined,

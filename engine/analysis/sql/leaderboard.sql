@@ -1,7 +1,9 @@
 -- Question: what Dice does each strategy reach, as each selection picks the mask?
--- Level (0,0), trial 0. One row per model, strategy and selection: n scored (empty predictions
--- count, as 0), N expected, mean and 95 % interval over subjects, mask-weighted and balanced over
--- (structure, modality).
+-- Prompts are not displaced (level (0,0), trial 0). One row per model, strategy and selection: n
+-- scored (empty predictions count, as 0), N expected, mean and 95 % interval over subjects,
+-- mask-weighted and balanced over (structure, modality). Selections: `oracle`, the best of three
+-- masks by the truth; `predicted_iou`, the one the model rates highest; `single`, its single-mask
+-- output.
 -- Moments: one row per subject, structure and modality; total = sum of Dice, 0..1.
 -- Source: protocol sections 3, 4 and 6.
 WITH scored AS (
