@@ -32,7 +32,7 @@ demo: $(VENV)/runtime.stamp  ## the main job on the embedded phantoms, start to 
 
 # Bytecode is kept even where the environment says otherwise: a hundred processes begin in a test
 # run, and each would compile the same modules.
-test: $(VENV)/dev.stamp  ## the whole suite, about 14 minutes on 2 cores
+test: $(VENV)/dev.stamp  ## the whole suite, 10 to 14 minutes on 2 cores
 	@start=$$(date +%s); PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m 'not long' -n $(WORKERS) --no-loadscope-reorder --durations=10 && \
 	echo "make test took $$(( $$(date +%s) - start )) s without the installation"
 

@@ -9,6 +9,9 @@ from plotly.subplots import make_subplots
 from dashboards.figures.rows import Row, offsets, preferred, rows, segments, unique
 from dashboards.figures.theme import colour, finish, nothing, symbol
 
+_HEAD_PX = 92
+"""For the legend, the titles and the numbers below them."""
+
 
 def figure(answer: pa.Table) -> go.Figure:
     """From the question `factors`: partial Spearman of Dice, -1..1, with intervals and n/N."""
@@ -51,7 +54,8 @@ def figure(answer: pa.Table) -> go.Figure:
         range=[len(factors) - 0.5, -0.5],
     )  # fmt: skip
     height = 130 + len(factors) * max(24, 9 * len(strategies))
-    return finish(made, height, note=f"Selection {selection}. {_words(items)}")
+    finish(made, height, note=f"Selection {selection}. {_words(items)}")
+    return made.update_layout(margin={"t": _HEAD_PX, "b": 16})
 
 
 def _hover(row: Row) -> str:
