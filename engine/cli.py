@@ -43,26 +43,15 @@ app.add_typer(recipe_app, name="recipe")
 
 log = logging.getLogger("samscope")
 
+
+def _collection(words: str) -> Any:
+    return typer.Option("--collection", "-c", parser=place_of, metavar="PLACE", help=words)
+
+
 Collection = Annotated[
-    Any,
-    typer.Option(
-        "--collection",
-        "-c",
-        parser=place_of,
-        metavar="PLACE",
-        help="A collection made by `samscope ingest`: a folder, or s3://bucket/prefix.",
-    ),
+    Any, _collection("A collection made by `samscope ingest`: a folder, or s3://bucket/prefix.")
 ]
-MovedCollection = Annotated[
-    Any,
-    typer.Option(
-        "--collection",
-        "-c",
-        parser=place_of,
-        metavar="PLACE",
-        help="The run's collection, where it has moved.",
-    ),
-]
+MovedCollection = Annotated[Any, _collection("The run's collection, where it has moved.")]
 RunDirectory = Annotated[
     Any,
     typer.Argument(

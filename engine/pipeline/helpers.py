@@ -226,8 +226,8 @@ class Helpers:
             return
         if whole:
             helper.failures = self._lost[helper.machine.node] = 0
-            finished = self._shares.finish.remote(receipt["unit_id"])
-            self._await(finished, helper, partial(self._take_note, receipt))
+            self._receipts.put(receipt)  # before the stream can hear that it may skip the unit
+            self._shares.finish.remote(receipt["unit_id"])
         else:
             helper.failures += 1
             why = ", ".join(f"{n} trials at {stage}" for stage, n in receipt["failures"])
@@ -239,10 +239,6 @@ class Helpers:
             self._start(helper.machine)
         else:
             self._idle(helper)
-
-    def _take_note(self, receipt: dict[str, Any], first: bool) -> None:
-        if first:
-            self._receipts.put(receipt)
 
     def _await(self, answer: Any, helper: _Worker, then: Callable[[Any], None]) -> None:
         self._awaited[answer] = _Awaited(helper.machine, then, helper.actor)

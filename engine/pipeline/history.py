@@ -52,8 +52,7 @@ class History:
         passes: when each began, and when its latest unit was committed.
         pace, due: of the latest pass, and the trials it is about.
         committed: units, in the order of their receipts.
-        helped: of these, done by helpers, CPUs beside the evaluators.
-        evaluating: seconds of evaluators at units, and of them per stage; helpers are none.
+        stages: seconds of evaluators per stage; helpers are none.
         troubles: what went wrong with workers and parts, counted.
     """
 
@@ -68,8 +67,6 @@ class History:
     pace: Pace = field(default_factory=Pace)
     due: int = 0
     committed: list[Done] = field(default_factory=list)
-    helped: int = 0
-    evaluating: float = 0.0
     stages: Counter[str] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
 
@@ -104,9 +101,7 @@ class History:
         told = {name: event[name] for name in names}
         self.committed.append(Done(at=_time(event), helper=helper, **told))
         if helper:
-            self.helped += 1
             return
-        self.evaluating += event["seconds"]
         for stage, seconds in event["stages"].items():
             self.stages[stage] += seconds
 
@@ -116,6 +111,16 @@ class History:
         if now is not None and self.passes:
             spans[-1] = (now - self.passes[-1][0]).total_seconds()
         return sum(spans)
+
+    @property
+    def helped(self) -> int:
+        """Units done by helpers, CPUs beside the evaluators."""
+        return sum(one.helper for one in self.committed)
+
+    @property
+    def evaluating(self) -> float:
+        """Seconds of evaluators at units."""
+        return sum(one.seconds for one in self.committed if not one.helper)
 
     @property
     def busy(self) -> float | None:

@@ -42,12 +42,9 @@ class Shares:
                 return self._take(place)
         return None
 
-    def finish(self, unit_id: str) -> bool:
-        """A unit is committed, whoever did it; False: it was before."""
-        place = self._places[unit_id]
-        before = place in self._finished
-        self._finished.add(place)
-        return not before
+    def finish(self, unit_id: str) -> None:
+        """A unit is committed, whoever did it."""
+        self._finished.add(self._places[unit_id])
 
     def _take(self, place: int) -> int:
         self._taken.add(place)

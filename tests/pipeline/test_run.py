@@ -26,6 +26,7 @@ from engine.analysis import QUESTIONS, run
 from engine.cli import run as cli
 from engine.collection.case import CuratedCase
 from engine.collection.ingest import ingest_cases
+from engine.commands.evaluate import without_masks
 from engine.commands.report import report_command
 from engine.commands.status import status_command
 from engine.errors import UserError
@@ -124,6 +125,18 @@ def test_the_report_replays_its_gallery_from_the_run(
     # two models, four strategies; best, median, worst
     assert len(list((undisturbed / "gallery").glob("*.png"))) == 2 * 4 * 3
     assert (undisturbed / "report.html").stat().st_size > 1_000_000
+
+
+def test_everything_that_keeps_nothing_is_explained(
+    plain: Path, collection: Path, tmp_path: Path
+) -> None:
+    assert list(without_masks(plain)) == []
+    strict = "{name: strict, kind: everything, params: {pred_iou_thresh: 0.999}}"
+    study = write_study(tmp_path, ONLY_FAKE.replace("everything,", f"everything, {strict},"))
+    (words,) = without_masks(run_without_ray(study, collection, tmp_path / "run"))
+    assert words.startswith(
+        "'strict' of 'fake' kept no mask on any slice: none has more than 0.999"
+    )
 
 
 def test_a_run_is_read_beside_a_collection_that_has_moved(
